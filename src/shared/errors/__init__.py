@@ -1,0 +1,128 @@
+"""Every error the library raises, in one tree.
+
+A public call raises only these; the foreign cause is chained. Each carries a
+stable ``code`` for programs, a message for people, ``details`` that are safe to
+show, and the HTTP status it becomes at the edge::
+
+    SharedError
+    ├── BusinessError                      the request cannot be carried out (4xx)
+    │   ├── AuthenticationError            401  who are you?
+    │   ├── AuthorizationError             403  you may not
+    │   ├── BadRequestError                400  not even parsable
+    │   ├── ConflictError                  409
+    │   │   ├── InsufficientBalanceError
+    │   │   ├── InsufficientStockError
+    │   │   ├── InvalidStateError          a transition the state machine refuses
+    │   │   └── UserAlreadyExistsError
+    │   ├── GoneError                      410
+    │   ├── MethodNotAllowedError          405
+    │   ├── NotAcceptableError             406
+    │   ├── PayloadTooLargeError           413
+    │   ├── PreconditionFailedError        412
+    │   ├── RateLimitError                 429
+    │   ├── ResourceNotFoundError          404
+    │   │   ├── AgentNotFoundError
+    │   │   ├── AssetNotFoundError
+    │   │   ├── BalanceNotFoundError
+    │   │   ├── InventoryItemNotFoundError
+    │   │   ├── OrderNotFoundError
+    │   │   ├── ReservationNotFoundError
+    │   │   └── UserNotFoundError
+    │   ├── UnsupportedMediaTypeError      415
+    │   └── ValidationError                422  parsable and wrong
+    └── InfrastructureError                something beneath the request failed (5xx)
+        ├── AIServiceError                 502
+        ├── ConfigurationError             500
+        ├── DeadlineExceededError          504  also a TimeoutError
+        ├── ExternalServiceError           502
+        ├── MigrationError                 500
+        ├── MissingDependencyError         500  also an ImportError
+        ├── ServiceUnavailableError        503
+        │   └── CircuitOpenError
+        └── WorkflowError                  500
+
+Foreign exceptions become ours through an :class:`ErrorMap`, which services extend.
+"""
+
+from shared.errors._base import SharedError
+from shared.errors._business import (
+    AgentNotFoundError,
+    AssetNotFoundError,
+    AuthenticationError,
+    AuthorizationError,
+    BadRequestError,
+    BalanceNotFoundError,
+    BusinessError,
+    ConflictError,
+    GoneError,
+    InsufficientBalanceError,
+    InsufficientStockError,
+    InvalidStateError,
+    InventoryItemNotFoundError,
+    MethodNotAllowedError,
+    NotAcceptableError,
+    OrderNotFoundError,
+    PayloadTooLargeError,
+    PreconditionFailedError,
+    RateLimitError,
+    ReservationNotFoundError,
+    ResourceNotFoundError,
+    UnsupportedMediaTypeError,
+    UserAlreadyExistsError,
+    UserNotFoundError,
+    ValidationError,
+)
+from shared.errors._infrastructure import (
+    AIServiceError,
+    CircuitOpenError,
+    ConfigurationError,
+    DeadlineExceededError,
+    ExternalServiceError,
+    InfrastructureError,
+    MigrationError,
+    MissingDependencyError,
+    ServiceUnavailableError,
+    WorkflowError,
+)
+from shared.errors._mapping import ErrorMap, error_for_status
+
+__all__ = [
+    "AIServiceError",
+    "AgentNotFoundError",
+    "AssetNotFoundError",
+    "AuthenticationError",
+    "AuthorizationError",
+    "BadRequestError",
+    "BalanceNotFoundError",
+    "BusinessError",
+    "CircuitOpenError",
+    "ConfigurationError",
+    "ConflictError",
+    "DeadlineExceededError",
+    "ErrorMap",
+    "ExternalServiceError",
+    "GoneError",
+    "InfrastructureError",
+    "InsufficientBalanceError",
+    "InsufficientStockError",
+    "InvalidStateError",
+    "InventoryItemNotFoundError",
+    "MethodNotAllowedError",
+    "MigrationError",
+    "MissingDependencyError",
+    "NotAcceptableError",
+    "OrderNotFoundError",
+    "PayloadTooLargeError",
+    "PreconditionFailedError",
+    "RateLimitError",
+    "ReservationNotFoundError",
+    "ResourceNotFoundError",
+    "ServiceUnavailableError",
+    "SharedError",
+    "UnsupportedMediaTypeError",
+    "UserAlreadyExistsError",
+    "UserNotFoundError",
+    "ValidationError",
+    "WorkflowError",
+    "error_for_status",
+]

@@ -1,0 +1,84 @@
+"""Errors of the ground a request stands on (5xx)."""
+
+from typing import Any
+
+from shared.constants import ErrorCode
+from shared.errors._base import RetryAfterError, SharedError
+
+
+class InfrastructureError(SharedError):
+    """Something the request stands on failed; the caller did nothing wrong."""
+
+    code = ErrorCode.INFRASTRUCTURE_ERROR
+    status = 500
+
+
+class ConfigurationError(InfrastructureError):
+    """The settings are wrong; the message lists everything that is."""
+
+    code = ErrorCode.CONFIGURATION_ERROR
+
+
+class MissingDependencyError(InfrastructureError, ImportError):
+    """An optional library is needed and not installed.
+
+    Example:
+        >>> print(MissingDependencyError("redis", extra="redis"))
+        'redis' is not installed; run: pip install 'libs-shared[redis]'
+    """
+
+    code = ErrorCode.MISSING_DEPENDENCY
+
+    def __init__(self, library: str, *, extra: str, **kwargs: Any) -> None:
+        super().__init__(
+            f"{library!r} is not installed; run: pip install 'libs-shared[{extra}]'",
+            details={"library": library, "extra": extra},
+            **kwargs,
+        )
+
+
+class MigrationError(InfrastructureError):
+    """A schema or data migration failed or was refused."""
+
+    code = ErrorCode.MIGRATION_ERROR
+
+
+class WorkflowError(InfrastructureError):
+    """A step of a longer workflow failed."""
+
+    code = ErrorCode.WORKFLOW_ERROR
+
+
+class ExternalServiceError(InfrastructureError):
+    """A supplier answered with an error or nonsense."""
+
+    code = ErrorCode.EXTERNAL_SERVICE_ERROR
+    status = 502
+    retryable = True
+
+
+class AIServiceError(ExternalServiceError):
+    """The AI supplier failed."""
+
+    code = ErrorCode.AI_SERVICE_ERROR
+
+
+class ServiceUnavailableError(RetryAfterError, InfrastructureError):
+    """The service, or something it cannot do without, is down for now."""
+
+    code = ErrorCode.SERVICE_UNAVAILABLE
+    status = 503
+
+
+class CircuitOpenError(ServiceUnavailableError):
+    """The circuit breaker refuses the call while the dependency recovers."""
+
+    code = ErrorCode.CIRCUIT_OPEN
+
+
+class DeadlineExceededError(InfrastructureError, TimeoutError):
+    """The time allowed for the work has passed."""
+
+    code = ErrorCode.DEADLINE_EXCEEDED
+    status = 504
+    retryable = True
