@@ -133,6 +133,7 @@ class ErrorCode(StrEnum):
     AUTHENTICATION_ERROR = "AUTHENTICATION_ERROR"
     AUTHORIZATION_ERROR = "AUTHORIZATION_ERROR"
     BAD_REQUEST = "BAD_REQUEST"
+    BULKHEAD_FULL = "BULKHEAD_FULL"
     BUSINESS_ERROR = "BUSINESS_ERROR"
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
     CONFIGURATION_ERROR = "CONFIGURATION_ERROR"
@@ -165,6 +166,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.AUTHENTICATION_ERROR: "Authentication required",
     ErrorCode.AUTHORIZATION_ERROR: "Permission denied",
     ErrorCode.BAD_REQUEST: "Malformed request",
+    ErrorCode.BULKHEAD_FULL: "Too many calls to a dependency are under way",
     ErrorCode.BUSINESS_ERROR: "The request cannot be carried out",
     ErrorCode.CIRCUIT_OPEN: "A dependency is failing and is not called for now",
     ErrorCode.CONFIGURATION_ERROR: "Invalid configuration",

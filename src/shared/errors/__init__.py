@@ -33,11 +33,14 @@ show, and the HTTP status it becomes at the edge::
     └── InfrastructureError                something beneath the request failed (5xx)
         ├── AIServiceError                 502
         ├── ConfigurationError             500
+        │   ├── InvalidArgumentError       500  also a ValueError
+        │   └── UnsupportedCallableError   500  also a TypeError
         ├── DeadlineExceededError          504  also a TimeoutError
         ├── ExternalServiceError           502
         ├── MigrationError                 500
         ├── MissingDependencyError         500  also an ImportError
         ├── ServiceUnavailableError        503
+        │   ├── BulkheadFullError          503  too many calls at once
         │   └── CircuitOpenError
         └── WorkflowError                  500
 
@@ -74,14 +77,17 @@ from shared.errors._business import (
 )
 from shared.errors._infrastructure import (
     AIServiceError,
+    BulkheadFullError,
     CircuitOpenError,
     ConfigurationError,
     DeadlineExceededError,
     ExternalServiceError,
     InfrastructureError,
+    InvalidArgumentError,
     MigrationError,
     MissingDependencyError,
     ServiceUnavailableError,
+    UnsupportedCallableError,
     WorkflowError,
 )
 from shared.errors._mapping import ErrorMap, error_for_status
@@ -94,6 +100,7 @@ __all__ = [
     "AuthorizationError",
     "BadRequestError",
     "BalanceNotFoundError",
+    "BulkheadFullError",
     "BusinessError",
     "CircuitOpenError",
     "ConfigurationError",
@@ -105,6 +112,7 @@ __all__ = [
     "InfrastructureError",
     "InsufficientBalanceError",
     "InsufficientStockError",
+    "InvalidArgumentError",
     "InvalidStateError",
     "InventoryItemNotFoundError",
     "MethodNotAllowedError",
@@ -119,6 +127,7 @@ __all__ = [
     "ResourceNotFoundError",
     "ServiceUnavailableError",
     "SharedError",
+    "UnsupportedCallableError",
     "UnsupportedMediaTypeError",
     "UserAlreadyExistsError",
     "UserNotFoundError",

@@ -19,6 +19,21 @@ class ConfigurationError(InfrastructureError):
     code = ErrorCode.CONFIGURATION_ERROR
 
 
+class InvalidArgumentError(ConfigurationError, ValueError):
+    """An argument written in the code is outside of what it may be.
+
+    Example:
+        >>> raise InvalidArgumentError("max_attempts must be >= 1, got 0")
+        Traceback (most recent call last):
+            ...
+        shared.errors._infrastructure.InvalidArgumentError: max_attempts must be >= 1, got 0
+    """
+
+
+class UnsupportedCallableError(ConfigurationError, TypeError):
+    """A decorator or a ``call`` was given something it cannot guard, such as a generator."""
+
+
 class MissingDependencyError(InfrastructureError, ImportError):
     """An optional library is needed and not installed.
 
@@ -68,6 +83,12 @@ class ServiceUnavailableError(RetryAfterError, InfrastructureError):
 
     code = ErrorCode.SERVICE_UNAVAILABLE
     status = 503
+
+
+class BulkheadFullError(ServiceUnavailableError):
+    """Too many calls are under way or waiting; this one was refused at once."""
+
+    code = ErrorCode.BULKHEAD_FULL
 
 
 class CircuitOpenError(ServiceUnavailableError):
