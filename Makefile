@@ -1,25 +1,39 @@
 # `make demo` and `make test` work on a fresh machine that has only python3 and make.
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test check lint types imports docs build bench fmt audit lock clean
+.DELETE_ON_ERROR:
+.PHONY: help install demo serve test check lint types imports docs build bench fmt api news audit sbom lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PY     := $(BIN)/python
+PIP    := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS   ?=
 
+# A PYTHONPATH from the caller's shell could put another `shared` in front of ours.
+unexport PYTHONPATH PYTHONHOME
+export PIP_USER := 0
+
 help:  ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-# --- environment: each stamp is made anew when what it stands for changes ---------
+# --- environment: a stamp appears only after its step has succeeded -----------------
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "python 3.11 or newer is needed, $(PYTHON) is: $$($(PYTHON) --version); run: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "== creating $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: install your system's python3-venv package"; exit 1; }
+$(VENV)/.made:
+	@$(PYTHON) .ci/make_venv.py $(VENV)
 
-$(VENV)/.test: $(BIN)/python requirements/test.txt pyproject.toml
+# Asking for another interpreter than .venv holds is answered, not ignored.
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard $(VENV)/.made),)
+ifneq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info[:2])'),$(shell $(PY) -c 'import sys; print(sys.version_info[:2])'))
+ifeq ($(filter clean help,$(MAKECMDGOALS)),)
+$(error $(VENV) was made with another Python than '$(PYTHON)'; run: make clean, or add VENV=.venv-other)
+endif
+endif
+endif
+endif
+
+$(VENV)/.test: $(VENV)/.made requirements/test.txt pyproject.toml
 	@echo "== installing the package, its extras and the test tools (about a minute)"
 	@$(PIP) install --quiet --require-hashes -r requirements/test.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
@@ -40,62 +54,80 @@ install: $(VENV)/.dev  ## Make .venv with everything a contributor needs
 # --- the two commands ---------------------------------------------------------------
 
 demo: $(VENV)/.test  ## Start two services on loopback, take the tour, check every step
-	@$(BIN)/python -m examples.demo $(ARGS)
+	@$(PY) -m examples.demo $(ARGS)
 
 serve: $(VENV)/.test  ## The same services, kept running until Ctrl-C
-	@$(BIN)/python -m examples.demo --serve $(ARGS)
+	@$(PY) -m examples.demo --serve $(ARGS)
 
 test: $(VENV)/.test  ## Run the whole test suite with coverage
-	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
+	@$(PY) -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
 
 # --- everything else ------------------------------------------------------------------
 
 check: lint types imports docs build demo test  ## All that CI runs
 
-lint: $(VENV)/.dev  ## ruff, bandit, spelling, docstrings
+lint: $(VENV)/.dev  ## ruff, bandit, spelling, project metadata, news fragments
 	@echo "== lint"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/bandit -q -c pyproject.toml -r src
 	@$(BIN)/codespell
 	@$(BIN)/validate-pyproject pyproject.toml
+	@$(BIN)/towncrier build --draft --version next > /dev/null
 
-types: $(VENV)/.dev  ## mypy strict, pyright on the public API
+types: $(VENV)/.dev  ## mypy strict, pyright on the public API: 100 % known
 	@echo "== types"
 	@$(BIN)/mypy
-	@$(BIN)/basedpyright --verifytypes shared --ignoreexternal | tail -n 12
-	@$(BIN)/basedpyright tests/typing
+	@$(BIN)/mypy tests/typing
+	@mkdir -p build
+	@$(BIN)/basedpyright --pythonpath $(PY) --verifytypes shared --ignoreexternal > build/verifytypes.txt \
+	  || { cat build/verifytypes.txt; exit 1; }
+	@tail -n 4 build/verifytypes.txt
+	@$(BIN)/basedpyright --pythonpath $(PY)
 
-imports: $(VENV)/.dev  ## The floors: imports point down
+imports: $(VENV)/.dev  ## The floors: imports point down, heavy libraries stay in their rooms
 	@echo "== imports"
 	@$(BIN)/lint-imports --no-logo
 
-docs: $(VENV)/.dev  ## Build the documentation, strictly
+docs: $(VENV)/.dev  ## Build the documentation with both builders, strictly
 	@echo "== docs"
 	@$(BIN)/zensical build --strict --clean
+	@$(BIN)/mkdocs build --strict --clean --site-dir build/mkdocs
 
 build: $(VENV)/.dev  ## Build wheel and sdist into dist/
 	@echo "== build"
 	@rm -rf dist
-	@$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	@$(PY) -m build --no-isolation --outdir dist . > /dev/null
 	@ls dist
 
 bench: $(VENV)/.bench  ## Ours, the bare floor and the peers, side by side
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(PY) -m benchmarks $(ARGS)
 
 fmt: $(VENV)/.dev  ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
+api: $(VENV)/.test  ## Write tests/public_api.txt anew (read the diff: it is the contract)
+	@$(PY) -m tests.house.public_api
+
+news: $(VENV)/.dev  ## Show the news fragments as the next release will print them
+	@$(BIN)/towncrier build --draft --version next
+
 audit: $(VENV)/.dev  ## Known vulnerabilities of the pinned dependencies
-	@$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/test.txt
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/test.txt \
+	  $$(sed -n 's/^\([A-Z][A-Z]*-[^ ]*\) .*/--ignore-vuln \1/p' .ci/audit-ignore.txt)
+
+sbom: $(VENV)/.made requirements/release.txt  ## CycloneDX bill of materials into dist/
+	@$(PIP) install --quiet --require-hashes -r requirements/release.txt
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.cdx.json requirements/test.txt
 
 lock: $(VENV)/.dev  ## Resolve the requirement files anew
-	@for name in test dev bench; do \
+	@for name in test dev bench release; do \
 	  extra=""; if [ $$name = test ]; then extra="pyproject.toml --all-extras"; fi; \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --quiet --upgrade $$extra requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	    --no-header --quiet $(ARGS) $$extra requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
 
 clean:  ## Remove what the other targets made
-	@rm -rf $(VENV) build dist site .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist site .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
