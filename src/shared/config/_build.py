@@ -65,7 +65,11 @@ def build(specs: Mapping[str, FieldSpec], layers: Sequence[Layer]) -> Outcome:
     outcome.environment = _environment(specs, outcome)
     values, broken = _values(specs, outcome)
     for name, owner in _owners(specs).items():
-        section = _validate(owner, name, values.get(name, {}), specs, outcome, broken)
+        section, errors = _try(owner, values.get(name, {}))
+        if errors:
+            _report(name, errors, values.get(name, {}), specs=specs, outcome=outcome, broken=broken)
+            # The defaults stand in for what is wrong, so that the rules can look at the rest.
+            section = _try(owner, {key: value for key, value in values[name].items() if key not in broken})[0]
         if section is not None:
             outcome.sections[name] = section
     known = {
@@ -127,7 +131,7 @@ def _conflicts(spec: FieldSpec, here: Sequence[Raw]) -> Iterator[Problem]:
         if first is not None and _plain(first.value) != _plain(other.value):
             yield Problem(
                 spec.name,
-                f"{first.name} and {other.name} are two names of one setting and have different values; remove one",
+                f"{first.name} and {other.name} name one setting and have different values; remove one",
                 origin=f"{first.origin}, {other.origin}",
                 id="settings.conflict",
             )
@@ -147,7 +151,7 @@ def _environment(specs: Mapping[str, FieldSpec], outcome: Outcome) -> str:
     raws = outcome.found["ENVIRONMENT"].raws
     if raws:
         try:
-            return str(spec.owner.model_validate({"ENVIRONMENT": raws[0].value}).ENVIRONMENT)
+            return str(vars(spec.owner.model_validate({"ENVIRONMENT": raws[0].value}))["ENVIRONMENT"])
         except ValidationError:
             # Reported with the other settings. An environment that cannot be read
             # is judged by the strictest rules: it may well be production.
@@ -189,40 +193,34 @@ def _generated(name: str) -> SecretStr:  # noqa: ARG001 - one value per name
     return SecretStr(secrets.token_urlsafe(48))
 
 
-def _validate(
-    owner: type[Section],
-    name: str,
-    values: dict[str, Any],
+def _report(
+    section: str,
+    errors: "Sequence[_Error]",
+    values: Mapping[str, Any],
+    *,
     specs: Mapping[str, FieldSpec],
     outcome: Outcome,
     broken: set[str],
-) -> Section | None:
-    """Validate one section; a wrong value is reported, then its default stands in for the rules."""
-    section, errors = _try(owner, values)
-    if errors is None:
-        return section
+) -> None:
+    """Turn the errors of one section into problems, one for each variable."""
     for variable, item, kind, message in errors:
         spec = specs.get(variable)
         if spec is None:
-            outcome.problems.append(
-                Problem(f"section {name}", _refused(message, values), id="settings.section")
-            )
-            continue
-        if variable in broken:
-            continue
-        raws = outcome.found[variable].raws
-        outcome.problems.append(_explained(spec, raws[0] if raws else None, item, kind, message))
-    broken.update(variable for variable, *_ in errors if variable in specs)
-    return _try(owner, {key: value for key, value in values.items() if key not in broken})[0]
+            problem = Problem(f"section {section}", _refused(message, values), id="settings.section")
+            outcome.problems.append(problem)
+        elif variable not in broken:
+            raws = outcome.found[variable].raws
+            outcome.problems.append(_explained(spec, raws[0] if raws else None, item, kind, message))
+            broken.add(variable)
 
 
 _Error = tuple[str, str, str, str]
 
 
-def _try(owner: type[Section], values: Mapping[str, Any]) -> tuple[Section | None, list[_Error] | None]:
+def _try(owner: type[Section], values: Mapping[str, Any]) -> tuple[Section | None, list[_Error]]:
     """Return the section, or its errors as (variable, item, kind, message) without any input."""
     try:
-        return owner.model_validate(dict(values)), None
+        return owner.model_validate(dict(values)), []
     except ValidationError as exc:
         return None, list(_details(exc))
     except Exception as exc:  # noqa: BLE001 - a validator of a service may raise anything

@@ -102,16 +102,16 @@ def _aws_ssm(parts: SplitResult, model: type[BaseSettings], region: str | None) 
     )
 
 
-def _gcp_sm(parts: SplitResult, model: type[BaseSettings], region: str | None) -> PydanticBaseSettingsSource:  # noqa: ARG001
+def _gcp_sm(parts: SplitResult, model: type[BaseSettings], _region: str | None) -> PydanticBaseSettingsSource:
     from pydantic_settings import GoogleSecretManagerSettingsSource
 
     return GoogleSecretManagerSettingsSource(model, project_id=parts.netloc or None, case_sensitive=True)
 
 
 def _azure_kv(
-    parts: SplitResult, model: type[BaseSettings], region: str | None
+    parts: SplitResult, model: type[BaseSettings], _region: str | None
 ) -> PydanticBaseSettingsSource:
-    from azure.identity import DefaultAzureCredential
+    from azure.identity import DefaultAzureCredential  # type: ignore[import-not-found,unused-ignore]
     from pydantic_settings import AzureKeyVaultSettingsSource
 
     return AzureKeyVaultSettingsSource(

@@ -62,9 +62,8 @@ def setting(
         "secret": secret,
         "generated": generated,
     }
-    extra = {_EXTRA: {key: value for key, value in known.items() if value not in (None, False, [], {})}}
-    if secret is False:
-        extra[_EXTRA]["secret"] = False
+    kept = {key: value for key, value in known.items() if value not in (None, [], {})}
+    extra: dict[str, Any] = {_EXTRA: kept}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 

@@ -11,9 +11,19 @@ from typing import Final
 
 #: Prefixes under which every variable is expected to be a setting.
 NAMESPACES: Final = (
-    "AGENT_", "BREAKER_", "CORS_", "DB_", "FLAGS_", "HEALTH_", "JOBS_", "JWT_", "LOG_", "METRICS_", "PASSWORD_",
+    "AGENT_",
+    "BREAKER_",
+    "CORS_",
+    "DB_",
+    "FLAGS_",
+    "HEALTH_",
+    "JOBS_",
+    "JWT_",
+    "LOG_",
+    "METRICS_",
+    "PASSWORD_",
     "RETRY_",
-)  # fmt: skip
+)
 _SHORTEST: Final = 6
 _LONGEST: Final = 80
 

@@ -31,9 +31,23 @@ _PRODUCTION: Final[list[tuple[tuple[str, ...], Rule]]] = []
 #: Bytes of key an HS algorithm needs: the size of its hash. Source: RFC 7518, section 3.2.
 KEY_BYTES: Final[Mapping[str, int]] = {"HS256": 32, "HS384": 48, "HS512": 64}
 _PLACEHOLDERS: Final = (
-    "change", "default", "dummy", "example", "insecure", "jwt_secret", "password", "placeholder", "replace", "secret",
-    "supersecret", "test", "todo", "xxx", "your-", "your_",
-)  # fmt: skip
+    "change",
+    "default",
+    "dummy",
+    "example",
+    "insecure",
+    "jwt_secret",
+    "password",
+    "placeholder",
+    "replace",
+    "secret",
+    "supersecret",
+    "test",
+    "todo",
+    "xxx",
+    "your-",
+    "your_",
+)
 _MIN_DISTINCT: Final = 8
 
 
@@ -79,7 +93,7 @@ def _cors(values: Values) -> Iterator[Problem]:
     if "*" in values["CORS_ORIGINS"] and values["CORS_ALLOW_CREDENTIALS"]:
         yield Problem(
             "CORS_ORIGINS",
-            "'*' together with CORS_ALLOW_CREDENTIALS lets every site act as the user, and browsers refuse it",
+            "'*' together with CORS_ALLOW_CREDENTIALS lets every site act as the user; browsers refuse it",
             fix="list the origins, or set CORS_ALLOW_CREDENTIALS=false",
             id="settings.cors-credentials",
         )
@@ -146,7 +160,7 @@ def _jwt_key(values: Values) -> Iterator[Problem]:
                 "JWT_SECRET_KEY",
                 "is not set; tokens could not be signed",
                 id="prod.secret-missing",
-                fix="set it to the output of: python -c 'import secrets; print(secrets.token_urlsafe(48))', "
+                fix=f"set it to the output of: {_make_key(64)}; "
                 "or set JWT_ALLOW_MISSING_KEY=true in a process that handles no tokens",
             )
         return
@@ -180,6 +194,10 @@ def _other_keys(values: Values) -> Iterator[Problem]:
             yield from _weak(name, values[name], 32, "")
 
 
+def _make_key(size: int) -> str:
+    return f"python -c 'import secrets; print(secrets.token_urlsafe({size}))'"
+
+
 def _weak(name: str, secret: SecretStr, needed: int, purpose: str) -> Iterator[Problem]:
     data = secret.get_secret_value().encode("utf-8", "surrogatepass")
     if len(data) < needed:
@@ -192,7 +210,7 @@ def _weak(name: str, secret: SecretStr, needed: int, purpose: str) -> Iterator[P
         name,
         message,
         id="prod.secret-weak",
-        fix=f"set {name} to the output of: python -c 'import secrets; print(secrets.token_urlsafe({max(48, needed)}))'",
+        fix=f"set {name} to the output of: {_make_key(max(48, needed))}",
     )
 
 
@@ -243,7 +261,7 @@ def _database_plaintext(values: Values) -> Iterator[Problem]:
                 name,
                 "is not encrypted on the way to another machine",
                 id="prod.plaintext",
-                fix="add ?sslmode=verify-full (PostgreSQL) or ?ssl_ca=FILE (MySQL), or set DB_ALLOW_PLAINTEXT=true",
+                fix="add ?sslmode=verify-full or ?ssl_ca=FILE to the URL, or set DB_ALLOW_PLAINTEXT=true",
             )
 
 
@@ -278,7 +296,7 @@ def _jobs_plaintext(values: Values) -> Iterator[Problem]:
             "JOBS_BROKER_URL",
             "is not encrypted on the way to another machine",
             id="prod.plaintext",
-            fix="use rediss://, amqps:// or tls:// (NATS); for redis:// REDIS_ALLOW_PLAINTEXT=true also counts here",
+            fix="use rediss://, amqps:// or tls://; REDIS_ALLOW_PLAINTEXT=true also counts for redis://",
         )
 
 

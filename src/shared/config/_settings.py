@@ -74,7 +74,8 @@ class Settings(BaseSettings):
             the origin of each value and without any secret.
 
     Example:
-        >>> settings = Settings(environ={"DB_POOL_SIZE": "7", "CORS_ORIGINS": "https://a.example"}, env_file=None)
+        >>> environ = {"DB_POOL_SIZE": "7", "CORS_ORIGINS": "https://a.example"}
+        >>> settings = Settings(environ=environ, env_file=None)
         >>> settings.database.DB_POOL_SIZE, settings.api.CORS_ORIGINS
         (7, ['https://a.example'])
         >>> settings.to_dict()["security"]["JWT_SECRET_KEY"]
@@ -174,7 +175,8 @@ class Settings(BaseSettings):
             ``"***"``, secrets that are not set are None.
 
         Example:
-            >>> settings = Settings(environ={"DATABASE_URL": "postgresql://app:pw@localhost/x"}, env_file=None)
+            >>> environ = {"DATABASE_URL": "postgresql://app:pw@localhost/x"}
+            >>> settings = Settings(environ=environ, env_file=None)
             >>> settings.to_dict()["database"]["DATABASE_URL"]
             'postgresql://app:***@localhost/x'
         """
@@ -236,7 +238,7 @@ class Settings(BaseSettings):
         merged = Layer("override", {**earlier.values, **_overriding(type(self), overrides)})
         other = type(self).__new__(type(self))
         del overrides, earlier
-        other._assemble([merged, *rest])
+        other._assemble([merged, *rest])  # noqa: SLF001 - our own class
         return other
 
 

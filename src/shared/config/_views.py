@@ -96,7 +96,7 @@ def get_redis_url() -> str:
         return url
     if found.app.ENVIRONMENT in ("development", "testing"):
         return found.redis.url_for("localhost")
-    msg = "Redis is not configured: set REDIS_URL to a URL such as rediss://user:password@host:6379/0, or REDIS_HOST"
+    msg = "Redis is not configured: set REDIS_URL, such as rediss://user:password@host:6379/0, or REDIS_HOST"
     raise ConfigurationError(msg)
 
 

@@ -18,8 +18,8 @@ class SecuritySettings(Section):
 
     JWT_SECRET_KEY: SecretStr | None = setting(
         None,
-        "Key that signs tokens with an HS algorithm: at least 32 bytes for HS256, 48 for HS384, 64 for HS512. "
-        "In development and testing an absent one is generated for the process.",
+        "Key that signs tokens with an HS algorithm: at least 32 bytes for HS256, 48 for HS384, 64 for "
+        "HS512. In development and testing an absent one is generated for the process.",
         generated=True,
     )
     JWT_PREVIOUS_SECRET_KEYS: list[SecretStr] = setting(

@@ -41,7 +41,7 @@ class APISettings(Section):
     )
     CORS_ORIGINS: list[Origin] = setting(
         [],
-        "Origins whose pages may call the API from a browser; * is every origin and goes without credentials.",
+        "Origins whose pages may call the API from a browser; * is every origin, without credentials.",
     )
     CORS_ALLOW_CREDENTIALS: bool = setting(
         False, "Whether browsers may send cookies to the API from CORS_ORIGINS."
@@ -117,7 +117,7 @@ class MonitoringSettings(Section):
     HEALTH_CHECK_TIMEOUT: Seconds = setting(0.8, "Longest run of one health check, in seconds.")
     HEALTH_CACHE_SECONDS: float = setting(
         2.0,
-        "How long the result of a health check is reused: the shortest interval between two runs, in seconds.",
+        "How long a health check's result is reused: the shortest interval of two runs, in seconds.",
         aliases=("HEALTH_CHECK_INTERVAL",),
         ge=0,
         le=3600,
@@ -196,5 +196,5 @@ class FlagsSettings(Section):
     FLAGS_REFRESH_SECONDS: Seconds = setting(15.0, "How often the store is read again, in seconds.")
     FLAGS_ENV_OVERRIDES: bool = setting(
         True,
-        "Whether a variable with the flag's name in capitals, such as ANALYTICS_ENABLED=true, wins over the store.",
+        "Whether a variable named like a flag in capitals (ANALYTICS_ENABLED=true) wins over the store.",
     )
