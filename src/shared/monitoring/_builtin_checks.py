@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ConfigurationError
+from shared.errors import InvalidArgumentError
 from shared.monitoring._check import HealthCheck, HealthStatus
 from shared.monitoring._process import MemoryLimit, MemoryUse, container_memory, mebibytes, memory_use
 
@@ -39,7 +39,7 @@ def memory_check(
     """
     if not 0 < degraded_above <= 1:
         msg = f"degraded_above is a part of the limit, above 0 and at most 1, got {degraded_above!r}"
-        raise ConfigurationError(msg)
+        raise InvalidArgumentError(msg)
 
     def check() -> dict[str, Any]:
         use = read()
@@ -80,7 +80,7 @@ def disk_check(
     if not 0 <= unhealthy_below <= degraded_below <= 1:
         limits = f"{unhealthy_below!r}, {degraded_below!r}"
         msg = f"0 <= unhealthy_below <= degraded_below <= 1 does not hold: {limits}"
-        raise ConfigurationError(msg)
+        raise InvalidArgumentError(msg)
 
     def check() -> dict[str, Any]:
         total, _, free = shutil.disk_usage(path)
@@ -120,7 +120,7 @@ def threshold_check(
     """
     if degraded_above is None and unhealthy_above is None:
         msg = f"health check {name!r} has no limit: give degraded_above, unhealthy_above, or both"
-        raise ConfigurationError(msg)
+        raise InvalidArgumentError(msg)
 
     def judge(value: float) -> dict[str, Any]:
         status = HealthStatus.HEALTHY

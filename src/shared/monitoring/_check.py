@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
-from shared.errors import ConfigurationError
+from shared.errors import InvalidArgumentError
 
 CheckOutcome: TypeAlias = "bool | str | Mapping[str, Any] | None"
 """What a check returns: None or True when healthy, False when not, a status, or facts and a ``status``."""
@@ -71,7 +71,7 @@ class HealthCheck:
         timeout: Seconds it may take, > 0; the registry's default when None.
 
     Raises:
-        ConfigurationError: The name or the timeout is out of range.
+        InvalidArgumentError: The name or the timeout is out of range.
 
     Example:
         >>> HealthCheck("search", lambda: True, critical=False).name
@@ -87,14 +87,14 @@ class HealthCheck:
         allowed = self.name.replace("_", "").replace("-", "").replace(".", "")
         if not (0 < len(self.name) <= 64 and allowed.isalnum() and allowed.isascii()):
             msg = f"health check name {self.name[:80]!r} is not usable: 1 to 64 of A-Z a-z 0-9 _ - ."
-            raise ConfigurationError(msg)
+            raise InvalidArgumentError(msg)
         check: object = self.check
         if not callable(check):
             msg = f"health check {self.name!r}: a function is needed, got {type(check).__name__}"
-            raise ConfigurationError(msg)
+            raise InvalidArgumentError(msg)
         if self.timeout is not None and not 0 < self.timeout < float("inf"):
             msg = f"health check {self.name!r}: timeout is seconds above 0, got {self.timeout!r}"
-            raise ConfigurationError(msg)
+            raise InvalidArgumentError(msg)
 
 
 class HealthSource(Protocol):

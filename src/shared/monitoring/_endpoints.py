@@ -4,7 +4,7 @@ import ipaddress
 import json
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from shared.errors import ConfigurationError
+from shared.errors import InvalidArgumentError
 from shared.monitoring._accept import preferred
 from shared.monitoring._check import HealthStatus
 from shared.monitoring._loop import EventLoopMonitor
@@ -45,7 +45,7 @@ class HealthEndpoints:
             (``always``), nobody (``never``), or authorised and internal callers.
 
     Raises:
-        ConfigurationError: *details* is none of the three.
+        InvalidArgumentError: *details* is none of the three.
 
     Example:
         >>> endpoints = HealthEndpoints(HealthRegistry(), details="never")
@@ -62,7 +62,7 @@ class HealthEndpoints:
     ) -> None:
         if details not in _POLICIES:
             msg = f"details {details!r} is unknown: one of {', '.join(_POLICIES)}"
-            raise ConfigurationError(msg)
+            raise InvalidArgumentError(msg)
         self._registry = registry
         self._loop_monitor = loop_monitor
         self._details = details

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Final
 
-from shared.errors import ConfigurationError
+from shared.errors import InvalidArgumentError
 from shared.monitoring._events import DrainFinished, LifecycleChanged
 from shared.runtime import Events
 
@@ -54,7 +54,7 @@ class Lifecycle:
         clock: Monotonic seconds.
 
     Raises:
-        ConfigurationError: A number of seconds is below 0.
+        InvalidArgumentError: A number of seconds is below 0.
 
     Thread-safe without locks: a signal handler may interrupt any line of it.
 
@@ -79,7 +79,7 @@ class Lifecycle:
         for name, value in (("drain_delay", drain_delay), ("drain_timeout", drain_timeout)):
             if not 0 <= value < float("inf"):
                 msg = f"{name} is seconds, 0 or more, got {value!r}"
-                raise ConfigurationError(msg)
+                raise InvalidArgumentError(msg)
         self.drain_delay = drain_delay
         self.drain_timeout = drain_timeout
         self.drain_reason: str | None = None

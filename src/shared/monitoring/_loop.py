@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from shared.errors import ConfigurationError
+from shared.errors import InvalidArgumentError
 from shared.monitoring._check import HealthCheck, HealthStatus
 
 
@@ -48,7 +48,7 @@ class EventLoopMonitor:
                 "0 < interval < stalled_after and degraded_above > 0 do not hold: "
                 f"{interval!r}, {stalled_after!r}, {degraded_above!r}"
             )
-            raise ConfigurationError(msg)
+            raise InvalidArgumentError(msg)
         self.interval = interval
         self._degraded_above = degraded_above
         self._stalled_after = stalled_after

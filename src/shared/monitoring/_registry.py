@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import UTC, datetime
 
-from shared.errors import ConfigurationError
+from shared.errors import InvalidArgumentError
 from shared.monitoring._check import CheckCallable, HealthCheck, HealthSource, HealthStatus
 from shared.monitoring._check_state import CheckState
 from shared.monitoring._events import CheckChanged, HealthChanged, ReadinessChanged
@@ -47,7 +47,7 @@ class HealthRegistry:
         wall_clock: The time of day for the report's timestamp.
 
     Raises:
-        ConfigurationError: A number is out of range.
+        InvalidArgumentError: A number is out of range.
 
     Thread-safe and task-safe; no lock is held while a check or a listener runs.
 
@@ -108,7 +108,7 @@ class HealthRegistry:
         """Register *check* under *name*; see :class:`HealthCheck` for what it may be and return.
 
         Raises:
-            ConfigurationError: The name is taken or not usable, or the timeout is not.
+            InvalidArgumentError: The name is taken or not usable, or the timeout is not.
         """
         self.add_check(HealthCheck(name, check, critical=critical, timeout=timeout))
 
@@ -116,7 +116,7 @@ class HealthRegistry:
         """Register a declared check.
 
         Raises:
-            ConfigurationError: The name is taken: :meth:`remove` the other first.
+            InvalidArgumentError: The name is taken: :meth:`remove` the other first.
         """
         state = CheckState(
             self._cache_seconds, self._stale_seconds, self._failure_threshold, self._recovery_threshold
@@ -131,7 +131,7 @@ class HealthRegistry:
         with self._lock:
             if spec.name in self._runners:
                 msg = f"health check {spec.name!r} is registered already: remove it first or rename this one"
-                raise ConfigurationError(msg)
+                raise InvalidArgumentError(msg)
             # Replaced, never changed in place: a report may be walking the old one.
             self._runners = {**self._runners, spec.name: runner}
 
@@ -273,4 +273,4 @@ def _started() -> Lifecycle:
 
 def _require(holds: bool, message: str) -> None:
     if not holds:
-        raise ConfigurationError(message)
+        raise InvalidArgumentError(message)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from shared.errors import ConfigurationError
+from shared.errors import InvalidArgumentError
 from shared.monitoring._lifecycle import Lifecycle
 
 _Handler = Callable[[int, FrameType | None], Any]
@@ -48,7 +48,7 @@ class DrainOnSignal:
     def __init__(self, lifecycle: Lifecycle, *, signals: tuple[int, ...] = (signal.SIGTERM,)) -> None:
         if not signals:
             msg = "signals is empty: name at least one, such as signal.SIGTERM"
-            raise ConfigurationError(msg)
+            raise InvalidArgumentError(msg)
         self._lifecycle = lifecycle
         self._signals = signals
         self._previous: dict[int, Any] = {}
