@@ -1,0 +1,275 @@
+"""Turn a breaker and a retry policy into one closure around a function.
+
+The closures of the happy path do nothing that could be done once: they read one
+attribute to learn that calls may pass, call, and read another to learn that there
+is nothing to write down. All else goes through the methods of the breaker and the
+policy, which are always right and slower.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from types import CoroutineType
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
+
+from shared.resilience._budget import ALWAYS, Budget
+from shared.resilience._checks import is_async, no_coroutine
+from shared.resilience._windows import GOOD, CountWindow, Window
+
+__all__ = ["compile_call"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Function = Callable[..., Any]
+
+# A plain function that returns a coroutine looks synchronous; guarding it would
+# report a success before anything has run.
+_ASYNC_DEF: Final = "an async def function"
+
+
+class Gate(Protocol):
+    """What a closure needs of a circuit breaker."""
+
+    door: Window | None
+    """Where to count while every call may pass, else None."""
+
+    @property
+    def window_kind(self) -> type | None:
+        """The kind of window whose happy path is inlined, or None."""
+
+    @property
+    def ok(self) -> Function:
+        """Reports an answer."""
+
+    @property
+    def error(self) -> Function:
+        """Reports an exception."""
+
+    @property
+    def call(self) -> Function:
+        """Calls through the breaker."""
+
+    @property
+    def acall(self) -> Function:
+        """Awaits through the breaker."""
+
+
+class Retrier(Protocol):
+    """What a closure needs of a retry policy."""
+
+    budget: Budget
+
+    @property
+    def simple(self) -> bool:
+        """Whether a good first try needs no look at the clock or the result."""
+
+    @property
+    def wants(self) -> Callable[[BaseException], bool]:
+        """Tells whether an error is worth another try."""
+
+    @property
+    def again(self) -> Function:
+        """Goes on after a failed first try."""
+
+    @property
+    def aagain(self) -> Function:
+        """The same, awaited."""
+
+    @property
+    def call(self) -> Function:
+        """Calls with retries."""
+
+    @property
+    def acall(self) -> Function:
+        """Awaits with retries."""
+
+    def check(self, function: Function) -> None:
+        """Refuses what cannot be retried."""
+
+
+def compile_call(
+    function: Callable[P, R], *, breaker: "Gate | None" = None, retry: "Retrier | None" = None
+) -> Callable[P, R]:
+    """Return *function* guarded by *retry* around *breaker*."""
+    asynchronous = is_async(function)
+    if retry is not None:
+        retry.check(function)
+    if breaker is None:
+        assert retry is not None  # noqa: S101 - one of the two is always given
+        made = _async_retry(function, retry) if asynchronous else _sync_retry(function, retry)
+        return cast("Callable[P, R]", made)
+    kind = breaker.window_kind
+    if kind is None or not (retry is None or retry.simple):
+        made = (_async_careful if asynchronous else _sync_careful)(function, breaker, retry)
+    else:
+        fast = _async_fast if asynchronous else _sync_fast
+        made = fast(function, breaker, retry, ring=kind is CountWindow)
+    return cast("Callable[P, R]", made)
+
+
+def _never(_error: BaseException) -> bool:
+    return False
+
+
+# --- the general form: always right ----------------------------------------------------
+
+
+def _sync_careful(function: Function, breaker: "Gate", retry: "Retrier | None") -> Function:
+    through = breaker.call
+
+    @wraps(function)
+    def once(*args: Any, **kwargs: Any) -> Any:
+        return through(function, *args, **kwargs)
+
+    return once if retry is None else _sync_retry(once, retry)
+
+
+def _async_careful(function: Function, breaker: "Gate", retry: "Retrier | None") -> Function:
+    through = breaker.acall
+
+    @wraps(function)
+    async def once(*args: Any, **kwargs: Any) -> Any:
+        return await through(function, *args, **kwargs)
+
+    return once if retry is None else _async_retry(once, retry)
+
+
+# --- retry alone -------------------------------------------------------------------------
+
+
+def _sync_retry(function: Function, retry: "Retrier") -> Function:
+    if not retry.simple:
+
+        @wraps(function)
+        def general(*args: Any, **kwargs: Any) -> Any:
+            return retry.call(function, *args, **kwargs)
+
+        return general
+    wants, again, budget = retry.wants, retry.again, retry.budget
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = function(*args, **kwargs)
+        except Exception as exc:
+            if not wants(exc):
+                raise
+            first = exc
+        else:
+            if type(result) is CoroutineType:
+                no_coroutine(result, function, _ASYNC_DEF)
+            if not budget.full:
+                budget.success()
+            return result
+        try:
+            return again(function, args, kwargs, first)
+        finally:
+            del first  # its traceback refers to this frame: do not leave a cycle behind
+
+    return call
+
+
+def _async_retry(function: Function, retry: "Retrier") -> Function:
+    if not retry.simple:
+
+        @wraps(function)
+        async def general(*args: Any, **kwargs: Any) -> Any:
+            return await retry.acall(function, *args, **kwargs)
+
+        return general
+    wants, again, budget = retry.wants, retry.aagain, retry.budget
+
+    @wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = await function(*args, **kwargs)
+        except Exception as exc:
+            if not wants(exc):
+                raise
+            first = exc
+        else:
+            if not budget.full:
+                budget.success()
+            return result
+        try:
+            return await again(function, args, kwargs, first)
+        finally:
+            del first
+
+    return call
+
+
+# --- breaker, with or without retry, on the happy path of the two common windows ----------
+
+
+def _sync_fast(function: Function, breaker: Gate, retry: Retrier | None, *, ring: bool) -> Function:
+    careful = _sync_careful(function, breaker, retry)
+    once = _sync_careful(function, breaker, None)
+    ok, error = breaker.ok, breaker.error
+    wants, again, budget = (
+        (_never, once, ALWAYS) if retry is None else (retry.wants, retry.again, retry.budget)
+    )
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        window: Any = breaker.door
+        if window is None:
+            return careful(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except Exception as exc:
+            error(window, exc)
+            if not wants(exc):
+                raise
+            first = exc
+        else:
+            if type(result) is CoroutineType:
+                no_coroutine(result, function, _ASYNC_DEF)
+            if window.failures:
+                ok(window)
+            elif ring:
+                window.append(GOOD)
+            if not budget.full:
+                budget.success()
+            return result
+        try:
+            return again(once, args, kwargs, first)
+        finally:
+            del first
+
+    return call
+
+
+def _async_fast(function: Function, breaker: Gate, retry: Retrier | None, *, ring: bool) -> Function:
+    careful = _async_careful(function, breaker, retry)
+    once = _async_careful(function, breaker, None)
+    ok, error = breaker.ok, breaker.error
+    wants, again, budget = (
+        (_never, once, ALWAYS) if retry is None else (retry.wants, retry.aagain, retry.budget)
+    )
+
+    @wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        window: Any = breaker.door
+        if window is None:
+            return await careful(*args, **kwargs)
+        try:
+            result = await function(*args, **kwargs)
+        except Exception as exc:
+            error(window, exc)
+            if not wants(exc):
+                raise
+            first = exc
+        else:
+            if window.failures:
+                ok(window)
+            elif ring:
+                window.append(GOOD)
+            if not budget.full:
+                budget.success()
+            return result
+        try:
+            return await again(once, args, kwargs, first)
+        finally:
+            del first
+
+    return call

@@ -1,0 +1,82 @@
+"""What a circuit breaker knows at one moment."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import CircuitOpenError
+from shared.resilience._machine import HALF_OPEN, BreakerMachine, BreakerMode, BreakerState
+
+__all__ = ["BreakerSnapshot", "refusal", "take_snapshot"]
+
+_HALF_OPEN_RETRY: Final = 1.0
+"""Seconds a caller is told to wait while probes are out; nobody knows how long they take."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSnapshot:
+    """What a circuit breaker knows at one moment; for metrics, health and people.
+
+    Attributes:
+        name: The dependency.
+        state: As :attr:`CircuitBreaker.state`.
+        mode: Who decides.
+        reason: Why the present state was entered; empty at the start.
+        generation: State changes so far.
+        streak: Failures in a row.
+        window: Calls, failures and slow calls the thresholds look at.
+        failures: Failed calls since the start.
+        rejections: Refused calls since the start.
+        openings: Times opened since the start.
+        probes: Probes under way.
+        retry_after: Seconds until a call may pass; 0.0 when it may.
+
+    Example:
+        >>> from shared.resilience import CircuitBreaker
+        >>> CircuitBreaker("payments").snapshot().openings
+        0
+    """
+
+    name: str
+    state: BreakerState
+    mode: BreakerMode
+    reason: str
+    generation: int
+    streak: int
+    window: tuple[int, int, int]
+    failures: int
+    rejections: int
+    openings: int
+    probes: int
+    retry_after: float
+
+
+def take_snapshot(name: str, machine: BreakerMachine, now: float) -> BreakerSnapshot:
+    """Read *machine*; the caller holds its lock."""
+    return BreakerSnapshot(
+        name=name,
+        state=machine.shown(now),
+        mode=machine.mode,
+        reason=machine.reason,
+        generation=machine.generation,
+        streak=machine.window.failures,
+        window=machine.window.totals(now),
+        failures=machine.failed,
+        rejections=machine.rejected,
+        openings=machine.opened,
+        probes=machine.probes.in_flight if machine.probes else 0,
+        retry_after=machine.wait(now),
+    )
+
+
+def refusal(snapshot: BreakerSnapshot) -> CircuitOpenError:
+    """Return the error of a call that the breaker did not let pass."""
+    name, state, wait = snapshot.name, snapshot.state, snapshot.retry_after
+    if snapshot.mode is BreakerMode.FORCED_OPEN:
+        text = f"circuit {name!r} is forced open: no call passes until reset()"
+        wait = _HALF_OPEN_RETRY
+    elif wait > 0.0:
+        text = f"circuit {name!r} is open ({snapshot.reason}): next try in {wait:.1f} s"
+    else:
+        text = f"circuit {name!r} is half-open: its probes are out, others wait for their result"
+        state, wait = HALF_OPEN, _HALF_OPEN_RETRY
+    return CircuitOpenError(text, retry_after=wait, details={"breaker": name, "state": state.value})
