@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine that has only python3 and make.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve test check lint types imports docs build bench fmt api news audit sbom lock clean
+.PHONY: help install demo serve test test-resolution test-wheel check lint types imports docs build bench fmt api news audit sbom lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -9,13 +9,14 @@ BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 PIP    := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS   ?=
+RESOLUTION ?= lowest-direct
 
 # A PYTHONPATH from the caller's shell could put another `shared` in front of ours.
 unexport PYTHONPATH PYTHONHOME
 export PIP_USER := 0
 
 help:  ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- environment: a stamp appears only after its step has succeeded -----------------
 
@@ -61,6 +62,20 @@ serve: $(VENV)/.test  ## The same services, kept running until Ctrl-C
 
 test: $(VENV)/.test  ## Run the whole test suite with coverage
 	@$(PY) -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
+
+test-resolution: $(VENV)/.dev  ## The suite with RESOLUTION=lowest-direct or highest dependencies
+	@$(BIN)/uv venv --quiet --clear --seed --python $(PY) $(VENV)-$(RESOLUTION)
+	@$(BIN)/uv pip install --quiet --python $(VENV)-$(RESOLUTION) --resolution $(RESOLUTION) \
+	  -e '.[all]' -r requirements/test.in
+	@$(VENV)-$(RESOLUTION)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+
+test-wheel: $(VENV)/.test  ## The suite against dist/*.whl, in a folder without the source
+	@ls dist/*.whl > /dev/null 2>&1 || { echo "no wheel in dist/; run: make build"; exit 1; }
+	@rm -rf build/wheel && mkdir -p build/wheel/run
+	@$(PIP) install --quiet --no-deps --no-index --target build/wheel/site dist/*.whl
+	@cp -R pyproject.toml tests examples migrations build/wheel/run
+	@cd build/wheel/run && PYTHONPATH=$(CURDIR)/build/wheel/site $(abspath $(PY)) -m pytest -n auto \
+	  --dist worksteal --ignore tests/house --ignore tests/packaging --ignore tests/docs $(ARGS)
 
 # --- everything else ------------------------------------------------------------------
 
@@ -130,4 +145,4 @@ lock: $(VENV)/.dev  ## Resolve the requirement files anew
 	done
 
 clean:  ## Remove what the other targets made
-	@rm -rf $(VENV) build dist site .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-highest $(VENV)-lowest-direct build dist site .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -87,7 +87,7 @@ class Events:
         for listener in self._for(type(event)):
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 - a listener must not harm the emitter
+            except Exception:
                 import logging
 
                 logging.getLogger("shared.events").exception(
@@ -273,10 +273,14 @@ class Runtime:
         self._building = []
 
     def __del__(self) -> None:
-        held = [v for v in getattr(self, "_instances", {}).values() if hasattr(v, "close") or hasattr(v, "aclose")]
+        held = [
+            v for v in getattr(self, "_instances", {}).values() if hasattr(v, "close") or hasattr(v, "aclose")
+        ]
         if held:
             names = ", ".join(sorted({type(v).__name__ for v in held}))
-            warnings.warn(f"unclosed runtime {self.name!r} owns: {names}", ResourceWarning, stacklevel=2, source=self)
+            warnings.warn(
+                f"unclosed runtime {self.name!r} owns: {names}", ResourceWarning, stacklevel=2, source=self
+            )
 
     def __repr__(self) -> str:
         built = ", ".join(map(_name, self._order))
@@ -328,7 +332,7 @@ def use(runtime: Runtime) -> Iterator[Runtime]:
 
 def reset_default(runtime: Runtime | None = None) -> Runtime | None:
     """Set the process default (None: none, one is made on demand) and return the old, unclosed."""
-    global _default  # noqa: PLW0603
+    global _default
     with _default_lock:
         old, _default = _default, runtime
         return old

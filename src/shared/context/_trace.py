@@ -32,12 +32,12 @@ if hasattr(os, "register_at_fork"):  # a forked child must not repeat its parent
 
 
 def is_valid_id(value: str) -> bool:
-    """Tell whether *value* may be taken over as a correlation or request id.
+    r"""Tell whether *value* may be taken over as a correlation or request id.
 
     1 to 128 characters of ``A-Z a-z 0-9 . _ -``.
 
     Example:
-        >>> is_valid_id("7f3c-2"), is_valid_id("a\\r\\nSet-Cookie: x")
+        >>> is_valid_id("7f3c-2"), is_valid_id("a\r\nSet-Cookie: x")
         (True, False)
     """
     return _VALID_ID(value) is not None

@@ -96,7 +96,9 @@ class RetryAfterError(SharedError):
 
     retryable = True
 
-    def __init__(self, message: str | None = None, *, retry_after: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, message: str | None = None, *, retry_after: float | None = None, **kwargs: Any
+    ) -> None:
         """*retry_after*: seconds until a retry makes sense; sent rounded up, at least 1."""
         headers = dict(kwargs.pop("headers", None) or {})
         details = dict(kwargs.pop("details", None) or {})

@@ -1,0 +1,128 @@
+"""Secret managers, through the sources of pydantic-settings."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from pydantic import create_model
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from shared.config._report import Problem, printable
+from shared.config._sources import Layer
+
+_INSTALL: Final = {
+    "aws-sm": "pip install 'libs-shared[s3]'",
+    "aws-ssm": "pip install 'libs-shared[s3]'",
+    "gcp-sm": "pip install 'pydantic-settings[gcp-secret-manager]'",
+    "azure-kv": "pip install 'pydantic-settings[azure-key-vault]'",
+}
+
+
+def flat_model(names: Iterable[str]) -> type[BaseSettings]:
+    """Return a settings class with one undecoded field per name.
+
+    The sources of pydantic-settings look for the fields of a class; ours are in
+    sections, so they are shown this one.
+    """
+    fields: dict[str, Any] = dict.fromkeys(names, (Any, None))
+    return create_model("FlatSettings", __base__=BaseSettings, **fields)
+
+
+def from_provider(url: str, names: Iterable[str], region: str | None) -> Layer:
+    """Ask the secret manager at *url* for the settings called *names*.
+
+    Whatever goes wrong becomes a problem: a missing library with the line that
+    installs it, and a refused or failed call with the name of its error. The
+    error's own text is left out: it may quote what was sent.
+    """
+    layer = Layer("secret manager")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    make = _PROVIDERS.get(parts.scheme)
+    if make is None:
+        known = ", ".join(f"{scheme}://" for scheme in _PROVIDERS)
+        message = f"expected URLs with one of the schemes {known}"
+        layer.problems.append(Problem("SECRETS_PROVIDER", message, value=printable(parts.scheme)))
+        return layer
+    where = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    try:
+        values = make(parts, flat_model(names), region)()
+    except ImportError:
+        message = f"{parts.scheme} needs a library that is not installed; run: {_INSTALL[parts.scheme]}"
+        layer.problems.append(
+            Problem("SECRETS_PROVIDER", message, fix=_INSTALL[parts.scheme], id="settings.extra")
+        )
+    except Exception as exc:  # noqa: BLE001 - each supplier has its own errors
+        message = f"{printable(where)} could not be read: {type(exc).__name__}"
+        layer.problems.append(Problem("SECRETS_PROVIDER", message, id="settings.secret-manager"))
+    else:
+        fill(layer, values, printable(where))
+    return layer
+
+
+def fill(layer: Layer, values: Mapping[str, Any], origin: str) -> None:
+    """Put *values* into *layer*, flat or grouped by section; None counts as not set."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and not name.isupper():
+            fill(layer, value, origin)
+        elif value is not None:
+            layer.add(name, value, origin)
+
+
+def _query(parts: SplitResult) -> dict[str, str]:
+    return {key: items[-1] for key, items in parse_qs(parts.query).items()}
+
+
+def _aws_sm(parts: SplitResult, model: type[BaseSettings], region: str | None) -> PydanticBaseSettingsSource:
+    from pydantic_settings import AWSSecretsManagerSettingsSource
+
+    query = _query(parts)
+    return AWSSecretsManagerSettingsSource(
+        model,
+        f"{parts.netloc}{parts.path}",
+        region_name=query.get("region", region),
+        endpoint_url=query.get("endpoint_url"),
+        case_sensitive=True,
+    )
+
+
+def _aws_ssm(parts: SplitResult, model: type[BaseSettings], region: str | None) -> PydanticBaseSettingsSource:
+    from pydantic_settings.sources import providers  # noqa: F401 - the package must be importable first
+    from pydantic_settings.sources.providers.aws import AWSSystemsManagerSettingsSource
+
+    query = _query(parts)
+    return AWSSystemsManagerSettingsSource(
+        model,
+        parts.path or "/",
+        region_name=query.get("region", region),
+        endpoint_url=query.get("endpoint_url"),
+        case_sensitive=True,
+    )
+
+
+def _gcp_sm(parts: SplitResult, model: type[BaseSettings], _region: str | None) -> PydanticBaseSettingsSource:
+    from pydantic_settings import GoogleSecretManagerSettingsSource
+
+    return GoogleSecretManagerSettingsSource(model, project_id=parts.netloc or None, case_sensitive=True)
+
+
+def _azure_kv(
+    parts: SplitResult, model: type[BaseSettings], _region: str | None
+) -> PydanticBaseSettingsSource:
+    from azure.identity import DefaultAzureCredential  # type: ignore[import-not-found,unused-ignore]
+    from pydantic_settings import AzureKeyVaultSettingsSource
+
+    return AzureKeyVaultSettingsSource(
+        model,
+        f"https://{parts.netloc}",
+        DefaultAzureCredential(),
+        case_sensitive=True,
+        dash_to_underscore=True,
+    )
+
+
+_PROVIDERS: Final[
+    Mapping[str, Callable[[SplitResult, type[BaseSettings], str | None], PydanticBaseSettingsSource]]
+] = {"aws-sm": _aws_sm, "aws-ssm": _aws_ssm, "azure-kv": _azure_kv, "gcp-sm": _gcp_sm}

@@ -1,0 +1,92 @@
+"""Keys, tokens and password rules."""
+
+from typing import Literal
+
+from pydantic import SecretStr
+
+from shared.config._field import Section, setting
+from shared.config._sections._common import Printable
+
+
+class SecuritySettings(Section):
+    """Keys, tokens and password rules: ``settings.security``.
+
+    Example:
+        >>> SecuritySettings(JWT_EXPIRE_MINUTES=15).JWT_ACCESS_TOKEN_EXPIRE_MINUTES
+        15
+    """
+
+    JWT_SECRET_KEY: SecretStr | None = setting(
+        None,
+        "Key that signs tokens with an HS algorithm: at least 32 bytes for HS256, 48 for HS384, 64 for "
+        "HS512. In development and testing an absent one is generated for the process.",
+        generated=True,
+    )
+    JWT_PREVIOUS_SECRET_KEYS: list[SecretStr] = setting(
+        [], "Earlier keys that still verify tokens while a key is rotated."
+    )
+    JWT_PRIVATE_KEY: SecretStr | None = setting(
+        None, "PEM key that signs tokens with an RS, PS, ES or EdDSA algorithm."
+    )
+    JWT_PUBLIC_KEY: str | None = setting(
+        None, "PEM key that verifies what JWT_PRIVATE_KEY signs.", secret=False
+    )
+    JWT_ALGORITHM: Literal[
+        "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+        "ES256", "ES384", "ES512", "EdDSA",
+    ] = setting("HS256", "Algorithm of the signatures.")  # fmt: skip
+    JWT_EXPIRE_MINUTES: int = setting(
+        30,
+        "Life of an access token, in minutes.",
+        aliases=("JWT_ACCESS_TOKEN_EXPIRE_MINUTES",),
+        ge=1,
+        le=525_600,
+    )
+    JWT_REFRESH_EXPIRE_DAYS: int = setting(14, "Life of a refresh token, in days.", ge=1, le=3650)
+    JWT_PASSWORD_RESET_EXPIRE_MINUTES: int = setting(
+        60, "Life of a password reset token, in minutes.", ge=1, le=10_080
+    )
+    JWT_EMAIL_VERIFICATION_EXPIRE_HOURS: int = setting(
+        24, "Life of an e-mail verification token, in hours.", ge=1, le=8760
+    )
+    JWT_ISSUER: Printable | None = setting(None, "Issuer written into tokens and demanded of them.")
+    JWT_AUDIENCE: Printable | None = setting(None, "Audience written into tokens and demanded of them.")
+    JWT_LEEWAY_SECONDS: float = setting(
+        30.0, "Difference of clocks that is tolerated, in seconds.", ge=0, le=600
+    )
+    JWT_ALLOW_MISSING_KEY: bool = setting(
+        False,
+        "Whether production may start without a key: for a process that neither issues nor verifies tokens.",
+    )
+    ENCRYPTION_KEYS: dict[str, SecretStr] = setting(
+        {}, "Keys for encryption at rest by key id, 32 bytes in base64 each; the first encrypts, all decrypt."
+    )
+    CSRF_SECRET_KEY: SecretStr | None = setting(
+        None,
+        "Key that signs CSRF tokens, at least 32 bytes. "
+        "In development and testing an absent one is generated for the process.",
+        generated=True,
+    )
+    API_KEY_PEPPER: SecretStr | None = setting(
+        None,
+        "Key that hashes API keys before they are stored, at least 32 bytes. "
+        "In development and testing an absent one is generated for the process.",
+        generated=True,
+    )
+    PASSWORD_MIN_LENGTH: int = setting(8, "Shortest password, in characters.", ge=8, le=128)
+    PASSWORD_MAX_LENGTH: int = setting(256, "Longest password, in characters.", ge=64, le=1024)
+    PASSWORD_REQUIRE_UPPERCASE: bool = setting(False, "Whether a password must have a capital letter.")
+    PASSWORD_REQUIRE_LOWERCASE: bool = setting(False, "Whether a password must have a small letter.")
+    PASSWORD_REQUIRE_DIGIT: bool = setting(False, "Whether a password must have a digit.")
+    PASSWORD_REQUIRE_SPECIAL: bool = setting(False, "Whether a password must have another character.")
+    PASSWORD_SCHEME: Literal["bcrypt", "bcrypt_sha256", "argon2id"] = setting(
+        "bcrypt_sha256", "How passwords are hashed; argon2id needs the extra argon2."
+    )
+    PASSWORD_BCRYPT_ROUNDS: int = setting(
+        12, "Cost of bcrypt as a power of two.", ge=4, le=18, profiles={"testing": 4}
+    )
+
+    @property
+    def JWT_ACCESS_TOKEN_EXPIRE_MINUTES(self) -> int:  # noqa: N802 - the name of a variable
+        """The alias of ``JWT_EXPIRE_MINUTES``, in minutes."""
+        return self.JWT_EXPIRE_MINUTES

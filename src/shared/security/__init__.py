@@ -1,0 +1,28 @@
+"""Security primitives that know no user: masking, comparison, header policies.
+
+Standard library only.
+
+Example:
+    >>> from shared.security import Redactor, mask_url
+    >>> mask_url("redis://:hunter2@cache:6379/0")
+    'redis://:***@cache:6379/0'
+    >>> Redactor().redact({"api_key": "k-1", "max_tokens": 512})
+    {'api_key': '***', 'max_tokens': 512}
+"""
+
+from shared.security._compare import constant_time_equals
+from shared.security._headers import HeaderPolicy
+from shared.security._masking import MASK, mask, mask_text, mask_url
+from shared.security._names import is_secret_name
+from shared.security._redactor import Redactor
+
+__all__ = [
+    "MASK",
+    "HeaderPolicy",
+    "Redactor",
+    "constant_time_equals",
+    "is_secret_name",
+    "mask",
+    "mask_text",
+    "mask_url",
+]

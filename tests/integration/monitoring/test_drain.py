@@ -1,0 +1,143 @@
+"""SIGTERM under load against the servers people use: nobody's request fails."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+DELAY = 1.0  # seconds
+
+UVICORN = [sys.executable, "-m", "uvicorn", "drain_app:app", "--host", "127.0.0.1", "--log-level", "error"]
+GUNICORN = [
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "--config",
+    str(HERE / "gunicorn_conf.py"),
+    "--graceful-timeout",
+    "15",
+]
+SERVERS = {
+    "uvicorn": [*UVICORN, "--port", "{port}"],
+    "gunicorn-asgi": [*GUNICORN, "-b", "127.0.0.1:{port}", "-k", "asgi", "drain_app:app"],
+    "gunicorn-gthread": [
+        *GUNICORN,
+        "-b",
+        "127.0.0.1:{port}",
+        "-k",
+        "gthread",
+        "--threads",
+        "16",
+        "drain_app:wsgi",
+    ],
+}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def get(port, path, timeout=5):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return True
+        except OSError:
+            pass
+        time.sleep(0.02)
+    return False
+
+
+@contextmanager
+def running(command):
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DRAIN_DELAY": str(DELAY),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    process = subprocess.Popen(
+        [part.format(port=port) for part in command],
+        cwd=HERE,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert until(lambda: get(port, "/ready") == 200, 20), "the server did not start"
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_sigterm_under_load_refuses_readiness_at_once_and_fails_no_request(server):
+    results, failures, stop = [], [], threading.Event()
+
+    def client(port):
+        while not stop.is_set():
+            try:
+                results.append(get(port, "/work"))
+            except OSError as exc:  # a listener that is gone refuses; a load balancer looked away by then
+                if not stop.is_set():
+                    failures.append(exc)
+
+    with running(SERVERS[server]) as (process, port):
+        clients = [threading.Thread(target=client, args=(port,)) for _ in range(8)]
+        for each in clients:
+            each.start()
+        time.sleep(0.4)
+        process.send_signal(signal.SIGTERM)
+        refused = until(lambda: get(port, "/ready") == 503, DELAY / 2)
+        live = get(port, "/live")
+        time.sleep(DELAY / 4)  # what a load balancer needs; the service still serves
+        stop.set()
+        for each in clients:
+            each.join()
+        output, _ = process.communicate(timeout=20)
+
+    assert refused, "readiness did not drop while the service was still serving"
+    assert live == 200
+    assert failures == []
+    assert set(results) == {200}
+    assert output.count("flushed by") == 1
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_request_in_flight_when_the_server_stops_is_finished(server):
+    answers = []
+    with running(SERVERS[server]) as (process, port):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(DELAY - 0.1)  # the request is under way when the server hears of the signal
+        late = threading.Thread(target=lambda: answers.append(get(port, "/work")))
+        late.start()
+        late.join()
+        process.communicate(timeout=20)
+
+    assert answers == [200]
