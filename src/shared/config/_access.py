@@ -27,6 +27,12 @@ class SettingsReloaded:
         changes: ``{NAME: (old, new)}`` with masked values; a changed secret shows
             as ``("***", "***")``.
         settings: The new settings.
+
+    Example:
+        >>> from shared.runtime import current
+        >>> stop = current().events.subscribe(SettingsReloaded, lambda event: print(dict(event.changes)))
+        >>> _ = reload_settings()  # nothing changed: nobody is called
+        >>> stop()
     """
 
     changes: Mapping[str, tuple[Any, Any]]
@@ -189,7 +195,7 @@ def reload_settings() -> "Settings":
 
 def _changes(old: "Settings", new: "Settings") -> dict[str, tuple[Any, Any]]:
     from shared.config._field import shown
-    from shared.config._settings import specs_of
+    from shared.config._specs import specs_of
 
     changes = {}
     for name, spec in specs_of(type(new)).items():
@@ -219,7 +225,7 @@ def validate_environment_variables(*required: str) -> "tuple[Problem, ...]":
         ()
     """
     from shared.config._report import Problem, failure
-    from shared.config._settings import find_spec
+    from shared.config._specs import find_spec
 
     found = get_settings()
     problems = []

@@ -7,7 +7,7 @@ managers, settings file, default of the profile, default of the class.
 
 import functools
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -32,7 +32,7 @@ class Found:
     """Where one setting was found; the first of *raws* wins."""
 
     raws: tuple[Raw, ...]
-    default: str | None = None  # "default", "default of production", "generated"
+    default: str = "default"  # what stands in when there is none
 
 
 @dataclass(slots=True)
@@ -54,6 +54,10 @@ class Outcome:
     def warnings(self) -> list[Problem]:
         """The problems that are only reported."""
         return [problem for problem in self.problems if problem.severity == "warning"]
+
+    def hide(self, message: str) -> str:
+        """Return *message* of foreign code with every value of the settings masked."""
+        return hidden(message, (raw.value for found in self.found.values() for raw in found.raws))
 
 
 def build(specs: Mapping[str, FieldSpec], layers: Sequence[Layer]) -> Outcome:
@@ -206,7 +210,7 @@ def _report(
     for variable, item, kind, message in errors:
         spec = specs.get(variable)
         if spec is None:
-            problem = Problem(f"section {section}", _refused(message, values), id="settings.section")
+            problem = Problem(f"section {section}", hidden(message, values.values()), id="settings.section")
             outcome.problems.append(problem)
         elif variable not in broken:
             raws = outcome.found[variable].raws
@@ -245,15 +249,16 @@ def _explained(spec: FieldSpec, raw: Raw | None, item: str, kind: str, message: 
         return _wrong(spec, raw, f"expected {message}{where}")
     if kind in ("value_error", "assertion_error") and not spec.secret:
         said = message.partition(", ")[2] or message
-        return _wrong(spec, raw, f"{_refused(said, {spec.name: raw.value if raw else None})}{where}")
+        return _wrong(spec, raw, f"{hidden(said, [raw.value] if raw else [])}{where}")
     return _wrong(spec, raw, f"expected {expected(spec)}{where}")
 
 
-def _refused(message: str, values: Mapping[str, Any]) -> str:
-    """Return a validator's own message with every value it may quote masked."""
-    for value in map(opened, values.values()):
-        if isinstance(value, str) and len(value) > 2:
-            message = message.replace(value, MASK)
+def hidden(message: str, values: Iterable[Any]) -> str:
+    """Return a validator's own message with each of *values* that it quotes masked."""
+    texts = {value for value in map(opened, values) if isinstance(value, str)}
+    for text in sorted((text.strip() for text in texts), key=len, reverse=True):
+        if len(text) > 2:
+            message = message.replace(text, MASK)
     return printable(mask_text(message))
 
 

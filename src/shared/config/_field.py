@@ -4,7 +4,18 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, ClassVar, Final, Literal, NoReturn, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NoReturn,
+    Union,
+    get_args,
+    get_origin,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
@@ -28,6 +39,7 @@ def setting(
     aliases: tuple[str, ...] = (),
     secret: bool | None = None,
     generated: bool = False,
+    expects: str | None = None,
     **constraints: Any,
 ) -> Any:
     """Declare one setting of a :class:`Section`.
@@ -44,6 +56,8 @@ def setting(
             true for ``SecretStr`` and for text whose name says so.
         generated: In development and testing, an absent value is replaced by a
             random one that lives as long as the process.
+        expects: What a value looks like, in words, where the type does not say it;
+            used in errors and documents.
         constraints: Passed on to ``pydantic.Field``: ``ge``, ``le``, ``min_length``,
             ``pattern`` and so on.
 
@@ -60,7 +74,8 @@ def setting(
         "aliases": list(aliases),
         "profiles": {str(name): value for name, value in (profiles or {}).items()},
         "secret": secret,
-        "generated": generated,
+        "generated": generated or None,
+        "expects": expects,
     }
     kept = {key: value for key, value in known.items() if value not in (None, [], {})}
     extra: dict[str, Any] = {_EXTRA: kept}
@@ -91,6 +106,15 @@ class Section(BaseModel):
         protected_namespaces=(),
     )
 
+    if not TYPE_CHECKING:  # type checkers know only the main names, which is what code should use
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the setting that has *name* as an alias."""
+            for spec in specs_of_section(type(self)).values():
+                if name in spec.aliases:
+                    return self.__dict__[spec.name]
+            return super().__getattr__(name)
+
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name, spec in specs_of_section(type(self)).items():
             yield name, shown(spec, self.__dict__.get(name))
@@ -120,6 +144,7 @@ class FieldSpec:
     shape: Literal["scalar", "list", "mapping"]
     nullable: bool  # None is a value and the word "none" cannot be meant as text
     generated: bool
+    expects: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,6 +180,8 @@ def shown(spec: FieldSpec | None, value: Any) -> Any:
         return [shown(spec, item) for item in value]
     if isinstance(value, BaseModel):
         return {name: _member(spec, getattr(value, name), name) for name in type(value).model_fields}
+    if isinstance(value, ConnectionUrl):
+        return MASK if spec is not None and spec.secret else value.masked
     text = str(value)
     if spec is not None and spec.secret:
         return MASK if text else ""
@@ -200,6 +227,7 @@ def _spec(name: str, section: str, owner: type[Section], field: FieldInfo) -> Fi
         nullable=type(None) in leaves
         and not any(isinstance(leaf, type) and issubclass(leaf, str) for leaf in leaves),
         generated=bool(known.get("generated")),
+        expects=known.get("expects"),
     )
 
 
