@@ -5,6 +5,7 @@ so that the text is the same on every Python and with any extras installed.
 """
 
 import functools
+import re
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ import griffe
 from tests.house._repo import ROOT, SRC, public_modules
 
 SNAPSHOT = ROOT / "tests" / "public_api.txt"
+LITERAL = re.compile(r"['\"\d(\[{-]|True|False|None$")
 MAX_VALUE = 80  # characters; a constant's value is part of the contract, a table's is not shown
 
 
@@ -86,8 +88,8 @@ def _attribute(path: str, attribute: griffe.Attribute) -> str:
     if "property" in attribute.labels:
         return f"{path}: property {attribute.annotation or ''}".rstrip()
     value = str(attribute.value) if attribute.value is not None else ""
-    worth = 0 < len(value) <= MAX_VALUE and not value.startswith("field(")
-    return f"{path}: {attribute.annotation or 'value'}" + (f" = {value}" if worth else "")
+    shown = f" = {value}" if LITERAL.match(value) and len(value) <= MAX_VALUE else ""
+    return f"{path}: {attribute.annotation or 'value'}{shown}"
 
 
 def _class(path: str, cls: griffe.Class) -> Iterator[str]:

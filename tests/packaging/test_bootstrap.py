@@ -143,16 +143,13 @@ def test_asking_for_the_same_interpreter_is_fine(stub):
 
 def test_a_pythonpath_of_the_shell_does_not_reach_the_suite(stub):
     (stub / ".test").touch()
-    done = run(
-        "make",
-        f"VENV={stub}",
-        "PY=env",
-        "api",
-        "--no-print-directory",
-        "--eval=api: ; @env",
-        PYTHONPATH="/elsewhere",
-    )
+    printer = stub / "printer"
+    printer.write_text("#!/bin/sh\nenv\n")
+    printer.chmod(0o755)
 
+    done = run("make", f"VENV={stub}", f"PY={printer}", "api", PYTHONPATH="/elsewhere", MARK="seen")
+
+    assert "MARK=seen" in done.stdout
     assert "PYTHONPATH" not in done.stdout
 
 

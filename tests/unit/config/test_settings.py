@@ -1,6 +1,5 @@
 """The settings a service sees: names, defaults, sections."""
 
-
 import pytest
 from pydantic import SecretStr
 
