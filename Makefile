@@ -85,7 +85,7 @@ lint: $(VENV)/.dev  ## ruff, bandit, spelling, project metadata, news fragments
 	@echo "== lint"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/bandit -q -c pyproject.toml -r src
+	@$(BIN)/bandit -q -c pyproject.toml -r src -f json --exit-zero | $(PY) .ci/bandit_findings.py
 	@$(BIN)/codespell
 	@$(BIN)/validate-pyproject pyproject.toml
 	@$(BIN)/towncrier build --draft --version next > /dev/null

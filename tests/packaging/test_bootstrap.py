@@ -1,5 +1,6 @@
 """``make demo`` and ``make test`` on a fresh machine: what goes wrong is said, and nothing half-made stays."""
 
+import json
 import os
 import re
 import subprocess
@@ -190,3 +191,34 @@ def test_another_title_is_refused_with_the_pattern(title):
 
     assert done.returncode == 1
     assert repr(title) in done.stderr
+
+
+def bandit_report(source: Path, line: int, rule: str) -> str:
+    finding = {
+        "filename": str(source), "line_number": line, "test_id": rule, "issue_severity": "LOW", "issue_text": "risky",
+    }  # fmt: skip
+    return json.dumps({"results": [finding], "errors": []})
+
+
+def test_a_security_finding_is_answered_by_the_reason_on_its_line(tmp_path):
+    source = tmp_path / "module.py"
+    source.write_text('HOST = "0.0.0.0"  # noqa: S104 - a container listens on all\n')
+
+    done = run(sys.executable, ROOT / ".ci" / "bandit_findings.py", stdin=bandit_report(source, 1, "B104"))
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("comment", ["", "  # noqa: S105 - another rule", "  # S104"])
+def test_a_security_finding_without_its_reason_fails(tmp_path, comment):
+    source = tmp_path / "module.py"
+    source.write_text(f'HOST = "0.0.0.0"{comment}\n')
+
+    done = run(sys.executable, ROOT / ".ci" / "bandit_findings.py", stdin=bandit_report(source, 1, "B104"))
+
+    assert done.returncode == 1
+    assert "B104 low: risky" in done.stdout
+
+
+def test_a_security_scan_that_broke_fails():
+    assert run(sys.executable, ROOT / ".ci" / "bandit_findings.py", stdin="").returncode != 0
