@@ -21,13 +21,23 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
 from shared.errors import ConfigurationError
 
-__all__ = ["Events", "ForkAware", "Runtime", "after_fork_in_child", "current", "reset_default", "use"]
+__all__ = [
+    "Events",
+    "ForkAware",
+    "Runtime",
+    "after_fork_in_child",
+    "current",
+    "enter_runtime",
+    "leave_runtime",
+    "reset_default",
+    "use",
+]
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -328,6 +338,26 @@ def use(runtime: Runtime) -> Iterator[Runtime]:
         yield runtime
     finally:
         _active.reset(token)
+
+
+def enter_runtime(runtime: Runtime) -> Token[Runtime | None]:
+    """Make *runtime* current and return the token for :func:`leave_runtime`.
+
+    For request layers, which pay for every microsecond; everybody else uses :func:`use`.
+    """
+    return _active.set(runtime)
+
+
+def leave_runtime(token: Token[Runtime | None]) -> None:
+    """Restore what was current before.
+
+    A token made in another task's context cannot be reset; then the variable is
+    cleared, so that a reused thread falls back to the process's runtime.
+    """
+    try:
+        _active.reset(token)
+    except ValueError:
+        _active.set(None)
 
 
 def reset_default(runtime: Runtime | None = None) -> Runtime | None:
