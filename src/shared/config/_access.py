@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from shared.config._sources import Layer, from_overrides
 from shared.errors import ConfigurationError
 from shared.runtime import Runtime, current
 
@@ -141,15 +142,14 @@ class _Proxy:
 settings = cast("Settings", _Proxy())
 
 
-@contextmanager
-def override_settings(**overrides: Any) -> "Iterator[Settings]":
+def override_settings(**overrides: Any) -> "AbstractContextManager[Settings]":
     """Use other values inside the block, in this task and what it starts.
 
     The values are validated like all others, and the profile follows when
     ``ENVIRONMENT`` is one of them. Parallel tests do not see each other.
 
     Raises:
-        ConfigurationError: A name is not a setting or a value is wrong.
+        ConfigurationError: On entering: a name is not a setting or a value is wrong.
 
     Example:
         >>> with override_settings(DB_POOL_SIZE=3):
@@ -158,8 +158,15 @@ def override_settings(**overrides: Any) -> "Iterator[Settings]":
         >>> settings.database.DB_POOL_SIZE
         5
     """
+    layer = from_overrides(overrides)
+    del overrides  # the frames of an error keep only masked values
+    return _override(layer)
+
+
+@contextmanager
+def _override(layer: Layer) -> "Iterator[Settings]":
     runtime = current()
-    changed = get_settings().replaced(overrides)
+    changed = get_settings().with_layer(layer)
     with ExitStack() as stack:
         for cls in _classes(changed):
             stack.enter_context(runtime.override(cls, changed))

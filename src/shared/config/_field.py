@@ -17,7 +17,16 @@ from typing import (
     get_origin,
 )
 
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -119,8 +128,33 @@ class Section(BaseModel):
         for name, spec in specs_of_section(type(self)).items():
             yield name, shown(spec, self.__dict__.get(name))
 
+    @model_serializer(mode="wrap")
+    def _without_secrets(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Mask secrets that are plain text when the section becomes JSON."""
+        data: dict[str, Any] = handler(self)
+        if info.mode == "json":
+            hidden = (name for name, spec in specs_of_section(type(self)).items() if spec.secret)
+            data.update((name, shown(None, MASK)) for name in hidden if data.get(name))
+        return data
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            refuse_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        refuse_change(name)
+
     def __reduce__(self) -> NoReturn:
         refuse_pickle(type(self).__name__)
+
+
+def refuse_change(name: str) -> NoReturn:
+    """Raise the error for an assignment to *name*."""
+    msg = f"settings are not changed in place ({name}): use override_settings() or reload_settings()"
+    raise ConfigurationError(msg)
 
 
 def refuse_pickle(name: str) -> NoReturn:

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared.config._build import Found, Outcome, build
 from shared.config._collect import SEARCH, Search, collect
-from shared.config._field import refuse_pickle, shown
+from shared.config._field import refuse_change, refuse_pickle, shown
 from shared.config._report import Problem, failure
 from shared.config._sections import (
     AgentSettings,
@@ -199,8 +199,18 @@ class Settings(BaseSettings):
         return tuple(self._outcome.warnings)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        yield "environment", str(self.app.ENVIRONMENT)
-        yield "sections", sorted(type(self).model_fields)
+        # Not there yet in the frames of an error while the settings are built.
+        app: AppSettings | None = self.__dict__.get("app")
+        yield "environment", str(app.ENVIRONMENT) if app is not None else None
+        yield "sections", sorted(self.__dict__)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            refuse_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        refuse_change(name)
 
     def __reduce__(self) -> NoReturn:
         refuse_pickle(type(self).__name__)
@@ -222,18 +232,18 @@ class Settings(BaseSettings):
             >>> settings.replaced({"DB_POOL_SIZE": 3}).database.DB_POOL_SIZE
             3
         """
+        layer = from_overrides(overrides)
+        del overrides  # the frames of an error keep only masked values
+        return self.with_layer(layer)
+
+    def with_layer(self, layer: Layer) -> Self:
+        """Return these settings with *layer* over the earlier overrides; see :meth:`replaced`."""
         earlier, *rest = self._outcome.layers
-        merged = Layer("override", {**earlier.values, **_overriding(type(self), overrides)})
+        merged = Layer("override", dict(earlier.values))
+        for name, raw in layer.values.items():
+            # Under the main name, so that an alias replaces an earlier override.
+            spec = find_spec(type(self), name)
+            merged.values[spec.name if spec else name] = raw
         other = type(self).__new__(type(self))
-        del overrides, earlier
         other._assemble([merged, *rest])  # noqa: SLF001 - our own class
         return other
-
-
-def _overriding(cls: type[Settings], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *overrides* under the main names, so that an alias replaces an earlier override."""
-    named = {}
-    for name, value in overrides.items():
-        spec = find_spec(cls, name)
-        named[spec.name if spec else name] = value
-    return from_overrides(named).values

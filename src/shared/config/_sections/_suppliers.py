@@ -154,7 +154,7 @@ class AWSSettings(Section):
         pattern=r"^[a-z0-9-]{1,32}$",
         expects="the name of a region, such as eu-central-1",
     )
-    AWS_ACCESS_KEY_ID: str | None = setting(None, "Access key; none uses the machine's role.", secret=True)
+    AWS_ACCESS_KEY_ID: SecretStr | None = setting(None, "Access key; none uses the machine's role.")
     AWS_SECRET_ACCESS_KEY: SecretStr | None = setting(None, "Secret of the access key.")
     AWS_SESSION_TOKEN: SecretStr | None = setting(None, "Token of temporary credentials.")
     AWS_ENDPOINT_URL: HttpUrl | None = setting(None, "Address of a compatible server in place of Amazon's.")
