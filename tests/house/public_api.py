@@ -78,10 +78,14 @@ def _parameter(parameter: griffe.Parameter) -> str:
     return text
 
 
-def _function(path: str, function: griffe.Function) -> str:
+def _function(path: str, function: griffe.Function) -> Iterator[str]:
+    """One line; a function with overloads has a line for each of them, in order."""
     word = "async def" if "async" in function.labels else "def"
     kind = next((f"@{label} " for label in ("classmethod", "staticmethod") if label in function.labels), "")
-    return f"{path}: {kind}{word} {signature(function)}"
+    for number, version in enumerate(function.overloads or (), start=1):
+        yield f"{path}#{number}: {kind}{word} {signature(version)}"
+    if not function.overloads:
+        yield f"{path}: {kind}{word} {signature(function)}"
 
 
 def _attribute(path: str, attribute: griffe.Attribute) -> str:
@@ -97,7 +101,7 @@ def _class(path: str, cls: griffe.Class) -> Iterator[str]:
     yield f"{path}: class({bases})" if bases else f"{path}: class"
     constructor = cls.members.get("__init__")
     if isinstance(constructor, griffe.Function):
-        yield _function(f"{path}()", constructor)
+        yield from _function(f"{path}()", constructor)
     for name, member in cls.members.items():
         if not name.startswith("_"):
             yield from describe(f"{path}.{name}", member)
@@ -108,7 +112,7 @@ def describe(path: str, found: griffe.Object | griffe.Alias | str | None) -> Ite
     if isinstance(found, griffe.Class):
         yield from _class(path, found)
     elif isinstance(found, griffe.Function):
-        yield _function(path, found)
+        yield from _function(path, found)
     elif isinstance(found, griffe.Attribute):
         yield _attribute(path, found)
     elif isinstance(found, griffe.Module):
