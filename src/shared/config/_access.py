@@ -2,12 +2,11 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from shared.config._sources import Layer, from_overrides
 from shared.errors import ConfigurationError
 from shared.runtime import Runtime, current
 
@@ -28,12 +27,6 @@ class SettingsReloaded:
         changes: ``{NAME: (old, new)}`` with masked values; a changed secret shows
             as ``("***", "***")``.
         settings: The new settings.
-
-    Example:
-        >>> from shared.runtime import current
-        >>> stop = current().events.subscribe(SettingsReloaded, lambda event: print(dict(event.changes)))
-        >>> _ = reload_settings()  # nothing changed: nobody is called
-        >>> stop()
     """
 
     changes: Mapping[str, tuple[Any, Any]]
@@ -142,14 +135,15 @@ class _Proxy:
 settings = cast("Settings", _Proxy())
 
 
-def override_settings(**overrides: Any) -> "AbstractContextManager[Settings]":
+@contextmanager
+def override_settings(**overrides: Any) -> "Iterator[Settings]":
     """Use other values inside the block, in this task and what it starts.
 
     The values are validated like all others, and the profile follows when
     ``ENVIRONMENT`` is one of them. Parallel tests do not see each other.
 
     Raises:
-        ConfigurationError: On entering: a name is not a setting or a value is wrong.
+        ConfigurationError: A name is not a setting or a value is wrong.
 
     Example:
         >>> with override_settings(DB_POOL_SIZE=3):
@@ -158,15 +152,8 @@ def override_settings(**overrides: Any) -> "AbstractContextManager[Settings]":
         >>> settings.database.DB_POOL_SIZE
         5
     """
-    layer = from_overrides(overrides)
-    del overrides  # the frames of an error keep only masked values
-    return _override(layer)
-
-
-@contextmanager
-def _override(layer: Layer) -> "Iterator[Settings]":
     runtime = current()
-    changed = get_settings().with_layer(layer)
+    changed = get_settings().replaced(overrides)
     with ExitStack() as stack:
         for cls in _classes(changed):
             stack.enter_context(runtime.override(cls, changed))
@@ -202,7 +189,7 @@ def reload_settings() -> "Settings":
 
 def _changes(old: "Settings", new: "Settings") -> dict[str, tuple[Any, Any]]:
     from shared.config._field import shown
-    from shared.config._specs import specs_of
+    from shared.config._settings import specs_of
 
     changes = {}
     for name, spec in specs_of(type(new)).items():
@@ -232,7 +219,7 @@ def validate_environment_variables(*required: str) -> "tuple[Problem, ...]":
         ()
     """
     from shared.config._report import Problem, failure
-    from shared.config._specs import find_spec
+    from shared.config._settings import find_spec
 
     found = get_settings()
     problems = []

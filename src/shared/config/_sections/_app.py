@@ -35,13 +35,9 @@ class AppSettings(Section):
         "service",
         "Name of the service in logs, metrics and traces.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        expects="up to 64 letters, digits, dots, hyphens or underscores",
     )
     SERVICE_VERSION: str = setting(
-        "0.0.0",
-        "Version of the service in logs, metrics and traces.",
-        pattern=r"^[!-~]{1,64}$",
-        expects="up to 64 characters without spaces",
+        "0.0.0", "Version of the service in logs, metrics and traces.", pattern=r"^[!-~]{1,64}$"
     )
     ENV_FILE: str | None = setting(
         None,

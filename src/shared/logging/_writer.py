@@ -1,0 +1,146 @@
+"""The fused functions that write a line: everything they need per line is a local of theirs.
+
+There are two. The quick one knows lines of known names, known texts and numbers,
+which is nearly every line of a running service, and joins them from pieces that
+are encoded already. Whatever it does not know it leaves, untouched, to the
+careful one, which masks, repairs and learns.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from shared.context import RequestContext, current_context
+from shared.logging._clock import HUNDREDS, HUNDREDS_END, second_of, stamp
+from shared.logging._scrub import ATOMS
+from shared.logging._state import STATE
+
+if TYPE_CHECKING:
+    from shared.logging._pipeline import Pipeline
+
+__all__ = ["Writer", "careful_writer", "quick_writer"]
+
+Writer = Callable[[str, int, Any, dict[str, Any]], None]
+"""Writes one line: level, its number, event, fields. Never raises."""
+
+_NEWLINE: Final = orjson.OPT_APPEND_NEWLINE
+_MAX_EVENTS: Final = 1024  # texts per level and logger
+
+
+def careful_writer(pipeline: "Pipeline", name: str | None) -> Writer:
+    """Return the function that writes any line of the logger *name*, or hands it to a capture."""
+    head = pipeline.head(name)
+    clock, sink, render = pipeline.clock, pipeline.sink, pipeline.render
+
+    def write(level: str, number: int, event: Any, fields: dict[str, Any]) -> None:
+        data: bytes | None = None
+        line: dict[str, Any] | None
+        try:
+            context = current_context()
+            line = {"timestamp": stamp(clock()), "level": level, "event": event, **head, **_ids_of(context)}
+            line = pipeline.complete(name, line, _with_bound(context, fields))
+            if line is not None and STATE.capture is None:
+                data = render(line)
+        except Exception as exc:  # noqa: BLE001 - a log line must not harm its caller
+            line, data = pipeline.rescue(head, level, event, exc)
+        if data is not None:
+            sink.write(data, number)
+        elif line is not None and STATE.capture is not None:
+            STATE.capture.events.append(line)
+
+    return write
+
+
+def quick_writer(pipeline: "Pipeline", name: str | None) -> Writer:
+    """Return the function that writes the usual JSON line of the logger *name*."""
+    careful = careful_writer(pipeline, name)
+    head = pipeline.head(name)
+    clock, put, limit = pipeline.clock, pipeline.sink.write, pipeline.options.max_line_bytes
+    names, texts = pipeline.scrubber.names, pipeline.scrubber.texts
+    harmless = pipeline.scrubber.is_harmless
+    dumps, join = orjson.dumps, b"".join
+    # What is the same in every line of one event, encoded: level, event, logger, service.
+    fixed: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+    second = (0.0, b"")  # replaced whole, so that threads never mix two seconds
+
+    def write(level: str, number: int, event: Any, fields: dict[str, Any]) -> None:
+        nonlocal second
+        try:
+            middle = fixed[level].get(event)
+            if middle is None:
+                if type(event) is not str or not (event in texts or harmless(event)):
+                    return careful(level, number, event, fields)
+                if len(fixed[level]) >= _MAX_EVENTS:
+                    fixed[level].clear()
+                middle = fixed[level][event] = dumps({"level": level, "event": event, **head})[1:-1]
+            context = current_context()
+            facts = fields if context is None else _with_bound(context, fields)
+            if not names.issuperset(facts):
+                return careful(level, number, event, fields)
+            for value in facts.values():
+                if value not in texts and type(value) not in ATOMS and not harmless(value):
+                    return careful(level, number, event, fields)
+            if context is not None:
+                trace = context.trace
+                if trace is None or (context.root or context).tenant is not None:
+                    facts = {**_ids_of(context), **facts}
+                else:
+                    facts = {
+                        "correlation_id": context.correlation_id,
+                        "request_id": context.request_id,
+                        "trace_id": trace[0],
+                        "span_id": trace[1],
+                        **facts,
+                    }
+            start, prefix = second
+            past = clock() - start
+            if not 0.0 <= past < 1.0:
+                start, prefix = second = second_of(clock())
+                past = max(0.0, min(clock() - start, 0.999999))
+            micros = int(past * 1_000_000)
+            rest = dumps(facts, None, _NEWLINE)[1:] if facts else b"}\n"
+            data = join(
+                (
+                    prefix,
+                    HUNDREDS[micros // 1000],
+                    HUNDREDS_END[micros % 1000],
+                    b",",
+                    middle,
+                    b"," if facts else b"",
+                    rest,
+                )
+            )
+            # What is known is ASCII; the ids come from outside.
+            if len(data) > limit or (context is not None and not data.isascii()):
+                return careful(level, number, event, fields)
+        except Exception:  # noqa: BLE001 - a number of 70 bits, a hostile __hash__
+            return careful(level, number, event, fields)
+        return put(data, number)
+
+    return write
+
+
+def _with_bound(context: RequestContext | None, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return *fields* over those bound to the request and the task."""
+    if context is None:
+        return fields
+    if context.overlay:
+        return {**context.fields, **context.overlay, **fields}
+    return {**context.fields, **fields} if context.fields else fields
+
+
+def _ids_of(context: RequestContext | None) -> dict[str, Any]:
+    """Return the ids of *context* as fields."""
+    if context is None:
+        return {}
+    trace = context.trace
+    ids = {"correlation_id": context.correlation_id, "request_id": context.request_id}
+    if trace is not None:
+        ids["trace_id"] = trace.trace_id
+        ids["span_id"] = trace.span_id
+    tenant = (context.root or context).tenant
+    if tenant is not None:
+        ids["tenant"] = tenant
+    return ids
