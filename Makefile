@@ -73,7 +73,7 @@ test-wheel: $(VENV)/.test  ## The suite against dist/*.whl, in a folder without 
 	@ls dist/*.whl > /dev/null 2>&1 || { echo "no wheel in dist/; run: make build"; exit 1; }
 	@rm -rf build/wheel && mkdir -p build/wheel/run
 	@$(PIP) install --quiet --no-deps --no-index --target build/wheel/site dist/*.whl
-	@cp -R pyproject.toml tests examples migrations build/wheel/run
+	@cp -R pyproject.toml tests $(wildcard examples benchmarks migrations docs README.md) build/wheel/run
 	@cd build/wheel/run && PYTHONPATH=$(CURDIR)/build/wheel/site $(abspath $(PY)) -m pytest -n auto \
 	  --dist worksteal --ignore tests/house --ignore tests/packaging --ignore tests/docs $(ARGS)
 
@@ -85,7 +85,7 @@ lint: $(VENV)/.dev  ## ruff, bandit, spelling, project metadata, news fragments
 	@echo "== lint"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/bandit -q -c pyproject.toml -r src
+	@$(BIN)/bandit -q -c pyproject.toml -r src -f json --exit-zero | $(PY) .ci/bandit_findings.py
 	@$(BIN)/codespell
 	@$(BIN)/validate-pyproject pyproject.toml
 	@$(BIN)/towncrier build --draft --version next > /dev/null
@@ -95,10 +95,10 @@ types: $(VENV)/.dev  ## mypy strict, pyright on the public API: 100 % known
 	@$(BIN)/mypy
 	@$(BIN)/mypy tests/typing
 	@mkdir -p build
-	@$(BIN)/basedpyright --pythonpath $(PY) --verifytypes shared --ignoreexternal > build/verifytypes.txt \
-	  || { cat build/verifytypes.txt; exit 1; }
-	@tail -n 4 build/verifytypes.txt
-	@$(BIN)/basedpyright --pythonpath $(PY)
+	@PATH="$(abspath $(BIN)):$$PATH" basedpyright --verifytypes shared --ignoreexternal > build/verifytypes.txt \
+	  || { grep -E 'error|completeness' build/verifytypes.txt; exit 1; }
+	@grep completeness build/verifytypes.txt
+	@PATH="$(abspath $(BIN)):$$PATH" basedpyright
 
 imports: $(VENV)/.dev  ## The floors: imports point down, heavy libraries stay in their rooms
 	@echo "== imports"
@@ -112,7 +112,8 @@ docs: $(VENV)/.dev  ## Build the documentation with both builders, strictly
 build: $(VENV)/.dev  ## Build wheel and sdist into dist/
 	@echo "== build"
 	@rm -rf dist
-	@$(PY) -m build --no-isolation --outdir dist . > /dev/null
+	@mkdir -p build
+	@$(PY) -m build --no-isolation --outdir dist . > build/build.log 2>&1 || { cat build/build.log; exit 1; }
 	@ls dist
 
 bench: $(VENV)/.bench  ## Ours, the bare floor and the peers, side by side

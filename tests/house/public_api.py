@@ -5,6 +5,7 @@ so that the text is the same on every Python and with any extras installed.
 """
 
 import functools
+import re
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ import griffe
 from tests.house._repo import ROOT, SRC, public_modules
 
 SNAPSHOT = ROOT / "tests" / "public_api.txt"
+LITERAL = re.compile(r"['\"\d(\[{-]|True|False|None$")
 MAX_VALUE = 80  # characters; a constant's value is part of the contract, a table's is not shown
 
 
@@ -76,18 +78,22 @@ def _parameter(parameter: griffe.Parameter) -> str:
     return text
 
 
-def _function(path: str, function: griffe.Function) -> str:
+def _function(path: str, function: griffe.Function) -> Iterator[str]:
+    """One line; a function with overloads has a line for each of them, in order."""
     word = "async def" if "async" in function.labels else "def"
     kind = next((f"@{label} " for label in ("classmethod", "staticmethod") if label in function.labels), "")
-    return f"{path}: {kind}{word} {signature(function)}"
+    for number, version in enumerate(function.overloads or (), start=1):
+        yield f"{path}#{number}: {kind}{word} {signature(version)}"
+    if not function.overloads:
+        yield f"{path}: {kind}{word} {signature(function)}"
 
 
 def _attribute(path: str, attribute: griffe.Attribute) -> str:
     if "property" in attribute.labels:
         return f"{path}: property {attribute.annotation or ''}".rstrip()
     value = str(attribute.value) if attribute.value is not None else ""
-    worth = 0 < len(value) <= MAX_VALUE and not value.startswith("field(")
-    return f"{path}: {attribute.annotation or 'value'}" + (f" = {value}" if worth else "")
+    shown = f" = {value}" if LITERAL.match(value) and len(value) <= MAX_VALUE else ""
+    return f"{path}: {attribute.annotation or 'value'}{shown}"
 
 
 def _class(path: str, cls: griffe.Class) -> Iterator[str]:
@@ -95,7 +101,7 @@ def _class(path: str, cls: griffe.Class) -> Iterator[str]:
     yield f"{path}: class({bases})" if bases else f"{path}: class"
     constructor = cls.members.get("__init__")
     if isinstance(constructor, griffe.Function):
-        yield _function(f"{path}()", constructor)
+        yield from _function(f"{path}()", constructor)
     for name, member in cls.members.items():
         if not name.startswith("_"):
             yield from describe(f"{path}.{name}", member)
@@ -106,7 +112,7 @@ def describe(path: str, found: griffe.Object | griffe.Alias | str | None) -> Ite
     if isinstance(found, griffe.Class):
         yield from _class(path, found)
     elif isinstance(found, griffe.Function):
-        yield _function(path, found)
+        yield from _function(path, found)
     elif isinstance(found, griffe.Attribute):
         yield _attribute(path, found)
     elif isinstance(found, griffe.Module):

@@ -1,12 +1,14 @@
 """The shape of the code: short files, short functions, nothing at import, one reader of the environment."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.house._repo import PACKAGE, module_name, shown, source_files, text_of, tree_of
 
+ADDRESS = re.compile(r"0x[0-9a-f]{6,}|datetime\(\d{4}, ")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -132,3 +134,9 @@ def test_the_source_holds_no_skipped_work(path: Path):
     marks = [word for word in ("TODO", "FIXME", "XXX", "HACK") if f"# {word}" in text]
 
     assert marks == [], f"{shown(path)}: finish it, or open an issue and say its number in words"
+
+
+def test_the_name_of_a_test_is_the_same_in_every_process(request):
+    loose = [item.nodeid for item in request.session.items if ADDRESS.search(item.nodeid)]
+
+    assert loose == [], "give the parameters ids: parallel runs collect different names otherwise"

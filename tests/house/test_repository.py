@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.house._repo import PACKAGE, ROOT, repository_files, shown, text_of
+from tests.house.test_floors import floors
 
 DOCS = ROOT / "docs"
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -172,3 +173,12 @@ def test_the_ignored_advisories_say_why():
     assert all(entry.split()[0] in page for entry in entries), (
         "docs/explanation/security.md carries the evidence"
     )
+
+
+def test_the_page_on_floors_shows_the_floors_of_the_contract():
+    page = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    table = page.split("## The floors", 1)[1].split("\n## ", 1)[0]
+    rows = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ") and "`" in row]
+    drawn = [room for row in rows for room in re.findall(r"`(\w+)`", row)]
+
+    assert drawn == [room for floor in floors() for room in floor]

@@ -124,6 +124,7 @@ sys.addaudithook(hook)
 handlers, filters = list(logging.root.handlers), len(__import__("warnings").filters)
 signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 import MODULE
+LOOK
 if threading.active_count() > 1: said.append("started a thread")
 if logging.root.handlers != handlers or logging.root.level != logging.WARNING: said.append("set up logging")
 if any(signal.getsignal(n) != h for n, h in signals.items()): said.append("installed a signal handler")
@@ -134,7 +135,7 @@ print(json.dumps(said))
 @pytest.mark.parametrize("room", rooms())
 def test_importing_a_room_does_nothing(room):
     env = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
-    code = QUIET.replace("MODULE", f"shared.{room}")
+    code = QUIET.replace("MODULE", f"shared.{room}").replace("LOOK", "")
 
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
 
@@ -149,8 +150,20 @@ def test_the_probe_notices_a_read_of_the_environment(tmp_path):
     env = {"PYTHONPATH": str(tmp_path), "PATH": "", "HOME": "h", "PYTHONDONTWRITEBYTECODE": "1"}
 
     done = subprocess.run(
-        [sys.executable, "-c", QUIET.replace("MODULE", "shared_probe")],
+        [sys.executable, "-c", QUIET.replace("MODULE", "shared_probe").replace("LOOK", "")],
         env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
 
     assert json.loads(done.stdout) == ["read the environment: HOME in shared_probe"] * 2
+
+
+@pytest.mark.parametrize("room", [room for room in rooms() if not room.startswith("_")])
+def test_looking_at_the_names_of_a_room_does_nothing(room):
+    look = f"[hasattr(getattr(shared.{room}, name), '__wrapped__') for name in shared.{room}.__all__]"
+    env = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    code = QUIET.replace("MODULE", f"shared.{room}").replace("LOOK", look)
+
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [], "tools that inspect a module ask every object for dunder names"

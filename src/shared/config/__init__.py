@@ -42,7 +42,10 @@ from shared.config._views import (
 )
 
 if TYPE_CHECKING:
+    from shared.config._check import SettingsReport, check_settings
+    from shared.config._explain import Explanation, explain
     from shared.config._field import Section, setting
+    from shared.config._generate import render_env_example, render_json_schema, render_settings_table
     from shared.config._sections import (
         AgentSettings,
         AISettings,
@@ -75,6 +78,7 @@ __all__ = [
     "ConnectionUrl",
     "DatabaseSettings",
     "EmailSettings",
+    "Explanation",
     "FlagsSettings",
     "GCPSettings",
     "JobsSettings",
@@ -87,9 +91,12 @@ __all__ = [
     "SecuritySettings",
     "Settings",
     "SettingsReloaded",
+    "SettingsReport",
     "StorageSettings",
     "StripeSettings",
     "UrlScheme",
+    "check_settings",
+    "explain",
     "get_agent_settings",
     "get_api_config",
     "get_aws_config",
@@ -103,6 +110,9 @@ __all__ = [
     "get_stripe_config",
     "override_settings",
     "reload_settings",
+    "render_env_example",
+    "render_json_schema",
+    "render_settings_table",
     "setting",
     "settings",
     "use_settings",
@@ -114,9 +124,16 @@ __all__ = [
 if not TYPE_CHECKING:
     _LAZY = {
         "ConnectionUrl": "_types",
+        "Explanation": "_explain",
         "Section": "_field",
         "Settings": "_settings",
+        "SettingsReport": "_check",
         "UrlScheme": "_types",
+        "check_settings": "_check",
+        "explain": "_explain",
+        "render_env_example": "_generate",
+        "render_json_schema": "_generate",
+        "render_settings_table": "_generate",
         "setting": "_field",
     }
 

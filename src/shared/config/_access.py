@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from shared.config._sources import Layer, from_overrides
 from shared.errors import ConfigurationError
 from shared.runtime import Runtime, current
 
@@ -27,6 +28,12 @@ class SettingsReloaded:
         changes: ``{NAME: (old, new)}`` with masked values; a changed secret shows
             as ``("***", "***")``.
         settings: The new settings.
+
+    Example:
+        >>> from shared.runtime import current
+        >>> stop = current().events.subscribe(SettingsReloaded, lambda event: print(dict(event.changes)))
+        >>> _ = reload_settings()  # nothing changed: nobody is called
+        >>> stop()
     """
 
     changes: Mapping[str, tuple[Any, Any]]
@@ -135,15 +142,14 @@ class _Proxy:
 settings = cast("Settings", _Proxy())
 
 
-@contextmanager
-def override_settings(**overrides: Any) -> "Iterator[Settings]":
+def override_settings(**overrides: Any) -> "AbstractContextManager[Settings]":
     """Use other values inside the block, in this task and what it starts.
 
     The values are validated like all others, and the profile follows when
     ``ENVIRONMENT`` is one of them. Parallel tests do not see each other.
 
     Raises:
-        ConfigurationError: A name is not a setting or a value is wrong.
+        ConfigurationError: On entering: a name is not a setting or a value is wrong.
 
     Example:
         >>> with override_settings(DB_POOL_SIZE=3):
@@ -152,8 +158,15 @@ def override_settings(**overrides: Any) -> "Iterator[Settings]":
         >>> settings.database.DB_POOL_SIZE
         5
     """
+    layer = from_overrides(overrides)
+    del overrides  # the frames of an error keep only masked values
+    return _override(layer)
+
+
+@contextmanager
+def _override(layer: Layer) -> "Iterator[Settings]":
     runtime = current()
-    changed = get_settings().replaced(overrides)
+    changed = get_settings().with_layer(layer)
     with ExitStack() as stack:
         for cls in _classes(changed):
             stack.enter_context(runtime.override(cls, changed))
@@ -189,7 +202,7 @@ def reload_settings() -> "Settings":
 
 def _changes(old: "Settings", new: "Settings") -> dict[str, tuple[Any, Any]]:
     from shared.config._field import shown
-    from shared.config._settings import specs_of
+    from shared.config._specs import specs_of
 
     changes = {}
     for name, spec in specs_of(type(new)).items():
@@ -219,7 +232,7 @@ def validate_environment_variables(*required: str) -> "tuple[Problem, ...]":
         ()
     """
     from shared.config._report import Problem, failure
-    from shared.config._settings import find_spec
+    from shared.config._specs import find_spec
 
     found = get_settings()
     problems = []

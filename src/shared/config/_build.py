@@ -21,9 +21,10 @@ from shared.config._names import in_namespace, nearest
 from shared.config._report import Problem, printable
 from shared.config._rules import check
 from shared.config._sources import Layer, Raw, read_pointer
-from shared.config._types import URL_START
+from shared.config._types import URL_START, looks_like_scheme
 from shared.security import MASK, mask_text
 
+_OWN_WORDS: Final = ("value_error", "assertion_error")  # errors that a service's validator words itself
 _GENERATES: Final = ("development", "testing")
 
 
@@ -32,13 +33,14 @@ class Found:
     """Where one setting was found; the first of *raws* wins."""
 
     raws: tuple[Raw, ...]
-    default: str | None = None  # "default", "default of production", "generated"
+    default: str = "default"  # what stands in when there is none
 
 
 @dataclass(slots=True)
 class Outcome:
     """What building the settings came to."""
 
+    specs: Mapping[str, FieldSpec]
     environment: str = "development"
     sections: dict[str, Section] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
@@ -55,10 +57,24 @@ class Outcome:
         """The problems that are only reported."""
         return [problem for problem in self.problems if problem.severity == "warning"]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Outcome":
+        return self  # never changed once the settings are built
+
+    def hide(self, message: str) -> str:
+        """Return *message* of foreign code with every secret of the settings masked."""
+        texts: set[str] = set()
+        for name, found in self.found.items():
+            if self.specs[name].secret or self.specs[name].url:
+                texts.update(value for raw in found.raws if isinstance(value := opened(raw.value), str))
+        for text in sorted((text.strip() for text in texts), key=len, reverse=True):
+            if len(text) > 2:
+                message = message.replace(text, MASK)
+        return printable(mask_text(message))
+
 
 def build(specs: Mapping[str, FieldSpec], layers: Sequence[Layer]) -> Outcome:
     """Find, decode and validate every setting; never raises for what the layers hold."""
-    outcome = Outcome(layers=tuple(layers))
+    outcome = Outcome(specs, layers=tuple(layers))
     outcome.problems.extend(problem for layer in layers for problem in layer.problems)
     for spec in specs.values():
         outcome.found[spec.name] = Found(tuple(_find(spec, layers, specs, outcome.problems)))
@@ -67,7 +83,7 @@ def build(specs: Mapping[str, FieldSpec], layers: Sequence[Layer]) -> Outcome:
     for name, owner in _owners(specs).items():
         section, errors = _try(owner, values.get(name, {}))
         if errors:
-            _report(name, errors, values.get(name, {}), specs=specs, outcome=outcome, broken=broken)
+            _report(name, errors, outcome, broken)
             # The defaults stand in for what is wrong, so that the rules can look at the rest.
             section = _try(owner, {key: value for key, value in values[name].items() if key not in broken})[0]
         if section is not None:
@@ -193,24 +209,17 @@ def _generated(name: str) -> SecretStr:  # noqa: ARG001 - one value per name
     return SecretStr(secrets.token_urlsafe(48))
 
 
-def _report(
-    section: str,
-    errors: "Sequence[_Error]",
-    values: Mapping[str, Any],
-    *,
-    specs: Mapping[str, FieldSpec],
-    outcome: Outcome,
-    broken: set[str],
-) -> None:
+def _report(section: str, errors: "Sequence[_Error]", outcome: Outcome, broken: set[str]) -> None:
     """Turn the errors of one section into problems, one for each variable."""
     for variable, item, kind, message in errors:
-        spec = specs.get(variable)
+        spec = outcome.specs.get(variable)
         if spec is None:
-            problem = Problem(f"section {section}", _refused(message, values), id="settings.section")
+            problem = Problem(f"section {section}", outcome.hide(message), id="settings.section")
             outcome.problems.append(problem)
         elif variable not in broken:
             raws = outcome.found[variable].raws
-            outcome.problems.append(_explained(spec, raws[0] if raws else None, item, kind, message))
+            safe = outcome.hide(message)
+            outcome.problems.append(_explained(spec, raws[0] if raws else None, item, kind, safe))
             broken.add(variable)
 
 
@@ -231,7 +240,10 @@ def _details(exc: ValidationError) -> Iterator[_Error]:
     for error in exc.errors(include_url=False, include_input=False):
         location = [str(part) for part in error["loc"]]
         item = next((str(int(part) + 1) for part in location[1:] if part.isdigit()), "")
-        yield (location[0] if location else "", item, error["type"], error["msg"])
+        kind, message = error["type"], error["msg"]
+        if kind in _OWN_WORDS:  # pydantic puts "Value error, " before them
+            message = message.partition(", ")[2]
+        yield (location[0] if location else "", item, kind, message)
 
 
 def _explained(spec: FieldSpec, raw: Raw | None, item: str, kind: str, message: str) -> Problem:
@@ -243,18 +255,9 @@ def _explained(spec: FieldSpec, raw: Raw | None, item: str, kind: str, message: 
         )  # fmt: skip
     if kind.startswith("shared_"):
         return _wrong(spec, raw, f"expected {message}{where}")
-    if kind in ("value_error", "assertion_error") and not spec.secret:
-        said = message.partition(", ")[2] or message
-        return _wrong(spec, raw, f"{_refused(said, {spec.name: raw.value if raw else None})}{where}")
+    if kind in _OWN_WORDS and not spec.secret:
+        return _wrong(spec, raw, f"{message}{where}")
     return _wrong(spec, raw, f"expected {expected(spec)}{where}")
-
-
-def _refused(message: str, values: Mapping[str, Any]) -> str:
-    """Return a validator's own message with every value it may quote masked."""
-    for value in map(opened, values.values()):
-        if isinstance(value, str) and len(value) > 2:
-            message = message.replace(value, MASK)
-    return printable(mask_text(message))
 
 
 def _wrong(spec: FieldSpec, raw: Raw | None, message: str) -> Problem:
@@ -270,9 +273,11 @@ def masked(spec: FieldSpec, value: Any) -> str:
     """Return *value*, which may be malformed, as text that cannot hold a secret."""
     if spec.secret:
         return MASK
-    texts = value if isinstance(value, list | tuple) else str(value).split(",")
-    if spec.url and not all(URL_START.match(str(text).strip()) for text in texts):
-        return MASK  # what is not a URL may be a password, or hold one anywhere
+    if spec.url:
+        # A malformed URL may hold its password anywhere, or be one.
+        start = URL_START.match(str(opened(value)).strip())
+        scheme = start.group(1) if start else ""
+        return f"{scheme}://{MASK}" if looks_like_scheme(scheme) else MASK
     return printable(shown(spec, value))
 
 

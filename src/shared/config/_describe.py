@@ -17,6 +17,8 @@ _NOUNS: Final = {
 
 def expected(spec: FieldSpec) -> str:
     """Return what a value of *spec* looks like, such as ``an integer, at least 1``."""
+    if spec.expects is not None:
+        return spec.expects
     schema = _schema(spec.owner)
     return _words(schema["properties"][spec.name], schema.get("$defs", {}))
 
@@ -37,7 +39,7 @@ def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
     if isinstance(node, Mapping):
         if "$ref" in node:
             target = _resolve(definitions[node["$ref"].rpartition("/")[2]], definitions)
-            return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+            return {**target, **{k: v for k, v in node.items() if k not in ("$ref", "x-shared")}}
         return {key: _resolve(value, definitions) for key, value in node.items() if key != "x-shared"}
     if isinstance(node, list):
         return [_resolve(item, definitions) for item in node]

@@ -4,9 +4,29 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, ClassVar, Final, Literal, NoReturn, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NoReturn,
+    Union,
+    get_args,
+    get_origin,
+)
 
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -28,6 +48,7 @@ def setting(
     aliases: tuple[str, ...] = (),
     secret: bool | None = None,
     generated: bool = False,
+    expects: str | None = None,
     **constraints: Any,
 ) -> Any:
     """Declare one setting of a :class:`Section`.
@@ -44,6 +65,8 @@ def setting(
             true for ``SecretStr`` and for text whose name says so.
         generated: In development and testing, an absent value is replaced by a
             random one that lives as long as the process.
+        expects: What a value looks like, in words, where the type does not say it;
+            used in errors and documents.
         constraints: Passed on to ``pydantic.Field``: ``ge``, ``le``, ``min_length``,
             ``pattern`` and so on.
 
@@ -60,7 +83,8 @@ def setting(
         "aliases": list(aliases),
         "profiles": {str(name): value for name, value in (profiles or {}).items()},
         "secret": secret,
-        "generated": generated,
+        "generated": generated or None,
+        "expects": expects,
     }
     kept = {key: value for key, value in known.items() if value not in (None, [], {})}
     extra: dict[str, Any] = {_EXTRA: kept}
@@ -91,12 +115,46 @@ class Section(BaseModel):
         protected_namespaces=(),
     )
 
+    if not TYPE_CHECKING:  # type checkers know only the main names, which is what code should use
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the setting that has *name* as an alias."""
+            for spec in specs_of_section(type(self)).values():
+                if name in spec.aliases:
+                    return self.__dict__[spec.name]
+            return super().__getattr__(name)
+
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name, spec in specs_of_section(type(self)).items():
             yield name, shown(spec, self.__dict__.get(name))
 
+    @model_serializer(mode="wrap")
+    def _without_secrets(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Mask secrets that are plain text when the section becomes JSON."""
+        data: dict[str, Any] = handler(self)
+        if info.mode == "json":
+            hidden = (name for name, spec in specs_of_section(type(self)).items() if spec.secret)
+            data.update((name, shown(None, MASK)) for name in hidden if data.get(name))
+        return data
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            refuse_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        refuse_change(name)
+
     def __reduce__(self) -> NoReturn:
         refuse_pickle(type(self).__name__)
+
+
+def refuse_change(name: str) -> NoReturn:
+    """Raise the error for an assignment to *name*."""
+    msg = f"settings are not changed in place ({name}): use override_settings() or reload_settings()"
+    raise ConfigurationError(msg)
 
 
 def refuse_pickle(name: str) -> NoReturn:
@@ -120,6 +178,7 @@ class FieldSpec:
     shape: Literal["scalar", "list", "mapping"]
     nullable: bool  # None is a value and the word "none" cannot be meant as text
     generated: bool
+    expects: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,6 +214,8 @@ def shown(spec: FieldSpec | None, value: Any) -> Any:
         return [shown(spec, item) for item in value]
     if isinstance(value, BaseModel):
         return {name: _member(spec, getattr(value, name), name) for name in type(value).model_fields}
+    if isinstance(value, ConnectionUrl):
+        return MASK if spec is not None and spec.secret else value.masked
     text = str(value)
     if spec is not None and spec.secret:
         return MASK if text else ""
@@ -200,6 +261,7 @@ def _spec(name: str, section: str, owner: type[Section], field: FieldInfo) -> Fi
         nullable=type(None) in leaves
         and not any(isinstance(leaf, type) and issubclass(leaf, str) for leaf in leaves),
         generated=bool(known.get("generated")),
+        expects=known.get("expects"),
     )
 
 

@@ -216,12 +216,26 @@ def _weak(name: str, secret: SecretStr, needed: int, purpose: str) -> Iterator[P
 
 def _placeholders(values: Values, specs: Mapping[str, FieldSpec]) -> Iterator[Problem]:
     for name, spec in specs.items():
-        value = values.get(name)
-        if spec.secret and isinstance(value, SecretStr) and _is_placeholder(value.get_secret_value()):
+        if spec.secret and any(_is_placeholder(text) for text in _texts(values.get(name))):
             yield Problem(
-                name, "is a placeholder from an example, not a secret", id="prod.secret-default",
+                name,
+                "is a placeholder from an example, not a secret",
+                id="prod.secret-default",
                 fix=f"set {name} to a real value",
-            )  # fmt: skip
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts inside a secret, a list of them or a mapping to them."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
 
 
 def _is_placeholder(text: str) -> bool:

@@ -1,20 +1,17 @@
 """The settings of a service."""
 
-import functools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.config._build import Outcome, build
-from shared.config._cloud import fill, flat_model, from_provider
-from shared.config._decode import DecodeError, decode
-from shared.config._field import FieldSpec, Section, refuse_pickle, shown, specs_of_section
-from shared.config._report import Problem, failure, printable
+from shared.config._build import Found, Outcome, build
+from shared.config._collect import SEARCH, Search, collect
+from shared.config._field import refuse_change, refuse_pickle, shown
+from shared.config._report import Problem, failure
 from shared.config._sections import (
     AgentSettings,
     AISettings,
@@ -34,26 +31,9 @@ from shared.config._sections import (
     StorageSettings,
     StripeSettings,
 )
-from shared.config._sources import (
-    Layer,
-    find_env_file,
-    from_env_file,
-    from_environment,
-    from_overrides,
-    from_secrets_dir,
-    from_settings_file,
-)
+from shared.config._sources import Layer, from_overrides
+from shared.config._specs import find_spec, specs_of
 from shared.errors import ConfigurationError
-
-
-class _Search:
-    """The value of *env_file* that means: look for it."""
-
-    def __repr__(self) -> str:
-        return "SEARCH"
-
-
-SEARCH: Final = _Search()
 
 
 class Settings(BaseSettings):
@@ -110,7 +90,7 @@ class Settings(BaseSettings):
         self,
         *,
         environ: Mapping[str, str] | None = None,
-        env_file: "str | Path | _Search | None" = SEARCH,
+        env_file: "str | Path | Search | None" = SEARCH,
         **overrides: Any,
     ) -> None:
         layers = collect(
@@ -121,26 +101,30 @@ class Settings(BaseSettings):
         self._assemble(layers)
 
     def _assemble(self, layers: list[Layer]) -> None:
-        outcome = build(specs_of(type(self)), layers)
-        problems = outcome.errors or self._fill(outcome)
-        if problems:
-            raise failure(problems, outcome.environment) from None
-        self._outcome = outcome
+        outcome = self._apply(layers)
+        if outcome.errors:
+            raise failure(outcome.errors, outcome.environment)
 
-    def _fill(self, outcome: Outcome) -> list[Problem]:
+    def _apply(self, layers: list[Layer]) -> Outcome:
+        """Build the sections from *layers*; what is wrong is in the outcome, nothing is raised."""
+        outcome = build(specs_of(type(self)), layers)
+        if not outcome.errors:
+            outcome.problems.extend(self._fill(outcome))
+        if not outcome.errors:
+            self._outcome = outcome
+        return outcome
+
+    def _fill(self, outcome: Outcome) -> Iterator[Problem]:
         try:
             # Past BaseSettings: its sources have been replaced by the layers.
             BaseModel.__init__(self, **outcome.sections)
         except ValidationError as exc:
-            return [
-                Problem(
-                    "settings",
-                    printable(error["msg"].partition(", ")[2] or error["msg"]),
-                    id="settings.section",
-                )
-                for error in exc.errors(include_url=False, include_input=False, include_context=False)
-            ]
-        return []
+            for error in exc.errors(include_url=False, include_input=False, include_context=False):
+                message = outcome.hide(error["msg"].partition(", ")[2] or error["msg"])
+                yield Problem(type(self).__name__, message, id="settings.section")
+        except Exception as exc:  # noqa: BLE001 - a validator of a service may raise anything
+            message = f"its validator failed with {type(exc).__name__}"
+            yield Problem(type(self).__name__, message, id="settings.section")
 
     @classmethod
     def settings_customise_sources(
@@ -215,11 +199,25 @@ class Settings(BaseSettings):
         return tuple(self._outcome.warnings)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        yield "environment", str(self.app.ENVIRONMENT)
-        yield "sections", sorted(type(self).model_fields)
+        # Not there yet in the frames of an error while the settings are built.
+        app: AppSettings | None = self.__dict__.get("app")
+        yield "environment", str(app.ENVIRONMENT) if app is not None else None
+        yield "sections", sorted(self.__dict__)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            refuse_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        refuse_change(name)
 
     def __reduce__(self) -> NoReturn:
         refuse_pickle(type(self).__name__)
+
+    def found(self, name: str) -> Found:
+        """Return where the setting *name* was found; for :func:`explain`."""
+        return self._outcome.found[name]
 
     def replaced(self, overrides: Mapping[str, Any]) -> Self:
         """Return settings from the same values with *overrides* on top, validated.
@@ -234,119 +232,18 @@ class Settings(BaseSettings):
             >>> settings.replaced({"DB_POOL_SIZE": 3}).database.DB_POOL_SIZE
             3
         """
+        layer = from_overrides(overrides)
+        del overrides  # the frames of an error keep only masked values
+        return self.with_layer(layer)
+
+    def with_layer(self, layer: Layer) -> Self:
+        """Return these settings with *layer* over the earlier overrides; see :meth:`replaced`."""
         earlier, *rest = self._outcome.layers
-        merged = Layer("override", {**earlier.values, **_overriding(type(self), overrides)})
+        merged = Layer("override", dict(earlier.values))
+        for name, raw in layer.values.items():
+            # Under the main name, so that an alias replaces an earlier override.
+            spec = find_spec(type(self), name)
+            merged.values[spec.name if spec else name] = raw
         other = type(self).__new__(type(self))
-        del overrides, earlier
         other._assemble([merged, *rest])  # noqa: SLF001 - our own class
         return other
-
-
-def _overriding(cls: type[Settings], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *overrides* under the main names, so that an alias replaces an earlier override."""
-    named = {}
-    for name, value in overrides.items():
-        spec = find_spec(cls, name)
-        named[spec.name if spec else name] = value
-    return from_overrides(named).values
-
-
-# --- what a class of settings declares --------------------------------------------------------
-
-
-@functools.cache
-def specs_of(cls: type[Settings]) -> Mapping[str, FieldSpec]:
-    """Return every setting of *cls* by name.
-
-    Raises:
-        ConfigurationError: A field is not a section, or two sections share a name.
-    """
-    specs: dict[str, FieldSpec] = {}
-    taken: dict[str, str] = {}
-    for section, info in cls.model_fields.items():
-        owner = info.annotation
-        if not (isinstance(owner, type) and issubclass(owner, Section)):
-            msg = f"{cls.__name__}.{section} must be a subclass of Section, got {owner!r}"
-            raise ConfigurationError(msg)
-        for spec in specs_of_section(owner, section).values():
-            for name in spec.names:
-                if name in taken or not name.isupper():
-                    where = f"already declared in {taken[name]!r}" if name in taken else "not in capitals"
-                    msg = f"{cls.__name__}.{section}.{name}: the name is {where}"
-                    raise ConfigurationError(msg)
-                taken[name] = section
-            specs[spec.name] = spec
-    return MappingProxyType(specs)
-
-
-def find_spec(cls: type[Settings], name: str) -> FieldSpec | None:
-    """Return the setting called *name*, also by an alias."""
-    specs = specs_of(cls)
-    return specs.get(name) or next((spec for spec in specs.values() if name in spec.aliases), None)
-
-
-# --- collecting --------------------------------------------------------------------------------
-
-
-def collect(
-    cls: type[Settings], environ: Mapping[str, str], env_file: "str | Path | _Search | None", overrides: Layer
-) -> list[Layer]:
-    """Return the layers of *cls*, the strongest first."""
-    specs = specs_of(cls)
-    layers = [overrides, from_environment(environ)]
-    layers.extend(_env_file(environ, env_file))
-
-    def early(name: str) -> Any:
-        raw = next((layer.values[name] for layer in layers if name in layer.values), None)
-        try:
-            return decode(specs[name], raw.value) if raw is not None else None
-        except DecodeError:  # build() reports it with the others
-            return None
-
-    names = [name for spec in specs.values() for name in spec.names]
-    layers.extend(from_secrets_dir(Path(str(folder)), names) for folder in _each(early("SECRETS_DIR")))
-    layers.extend(_customised(cls, names))
-    region = early("AWS_REGION")
-    layers.extend(from_provider(str(url), names, region) for url in _each(early("SECRETS_PROVIDER")))
-    if (path := early("SETTINGS_FILE")) is not None:
-        layers.append(from_settings_file(Path(str(path)), cls.model_fields))
-    return layers
-
-
-def _each(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else []
-
-
-def _env_file(environ: Mapping[str, str], env_file: "str | Path | _Search | None") -> list[Layer]:
-    if isinstance(env_file, _Search):
-        named = environ.get("ENV_FILE", "").strip()
-        if named.lower() in ("off", "none"):
-            return []
-        env_file = Path(named) if named else _search()
-    return [] if env_file is None else [from_env_file(Path(env_file), environ)]
-
-
-def _search() -> Path | None:
-    try:
-        return find_env_file(Path.cwd())
-    except OSError:  # the working directory has been removed
-        return None
-
-
-def _customised(cls: type[Settings], names: list[str]) -> Iterator[Layer]:
-    if cls.settings_customise_sources.__func__ is Settings.settings_customise_sources.__func__:  # type: ignore[attr-defined]
-        return
-    model = flat_model(names)
-    own = [InitSettingsSource(model, init_kwargs={}) for _ in range(4)]
-    for source in cls.settings_customise_sources(model, *own):
-        if source in own:
-            continue
-        layer = Layer("source")
-        name = type(source).__name__
-        try:
-            fill(layer, source(), name)
-        except Exception as exc:  # noqa: BLE001 - a source of a service may raise anything
-            layer.problems.append(
-                Problem(name, f"could not be read: {type(exc).__name__}", id="settings.source")
-            )
-        yield layer

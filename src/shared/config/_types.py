@@ -1,5 +1,6 @@
 """Types of settings that the standard ones do not cover."""
 
+import difflib
 import re
 from typing import Any, Final
 
@@ -11,6 +12,18 @@ from shared.security import mask_url
 # RFC 3986, section 3.1; bounded, because the scheme is quoted in messages.
 URL_START: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,29}):(?://|(?=memory$))")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+_SCHEMES: Final = (
+    "amqp", "amqps", "cockroachdb", "file", "gs", "http", "https", "mariadb", "memory", "mongodb", "mssql",
+    "mysql", "nats", "oracle", "postgres", "postgresql", "redis", "rediss", "s3", "smtp", "sqlite", "tls",
+    "unix",
+)  # fmt: skip
+
+
+def looks_like_scheme(text: str) -> bool:
+    """Tell whether *text* is the scheme of a known kind of address, or a slip away from one."""
+    return bool(difflib.get_close_matches(text.lower().partition("+")[0], _SCHEMES, n=1, cutoff=0.75))
 
 
 class ConnectionUrl(str):

@@ -182,7 +182,7 @@ def get_aws_config() -> ConfigView:
     return ConfigView(
         {
             "region": aws.AWS_REGION,
-            "access_key_id": aws.AWS_ACCESS_KEY_ID,
+            "access_key_id": _open(aws.AWS_ACCESS_KEY_ID),
             "secret_access_key": _open(aws.AWS_SECRET_ACCESS_KEY),
             "session_token": _open(aws.AWS_SESSION_TOKEN),
             "endpoint_url": aws.AWS_ENDPOINT_URL,

@@ -37,7 +37,7 @@ from shared.context._request import (
     trace_scope,
     unbind,
 )
-from shared.context._trace import TraceContext, is_valid_id, new_request_id
+from shared.context._trace import TraceContext, is_valid_id, new_identity, new_request_id
 
 __all__ = [
     "ContextThreadPoolExecutor",
@@ -57,6 +57,7 @@ __all__ = [
     "get_trace",
     "is_valid_id",
     "leave_context",
+    "new_identity",
     "new_request_id",
     "request_context",
     "set_principal",

@@ -5,7 +5,7 @@ import random
 import re
 from typing import Final, NamedTuple, Self
 
-__all__ = ["TraceContext", "is_valid_id", "new_request_id"]
+__all__ = ["TraceContext", "is_valid_id", "new_identity", "new_request_id"]
 
 # An inbound id is echoed into headers and logs, so only these may pass: UUIDs,
 # the 32 hex digits of nginx, ULIDs, trace ids. Source: no standard exists; the
@@ -27,6 +27,9 @@ _MAX_MEMBERS: Final = 32
 # Identifiers are not secrets, so the fast generator is enough.
 _random = random.Random()  # noqa: S311
 _bits = _random.getrandbits
+# One bit in the trace id, the span id and the request id of a draw of 320: the
+# standard forbids ids that are all zero.
+_NEVER_ZERO: Final = 1 << 192 | 1 << 128 | 1
 if hasattr(os, "register_at_fork"):  # a forked child must not repeat its parent's ids
     os.register_at_fork(after_in_child=_random.seed)
 
@@ -45,7 +48,22 @@ def is_valid_id(value: str) -> bool:
 
 def new_request_id() -> str:
     """Return a fresh random id of 32 lower-case hex digits; unique, not secret."""
-    return f"{_bits(128):032x}"
+    return _bits(128).to_bytes(16, "big").hex()
+
+
+def new_identity() -> "tuple[TraceContext, str]":
+    """Return the root of a new trace and a request id, from one draw of random bits.
+
+    For request layers, which pay for every microsecond; the same as
+    ``TraceContext.new(), new_request_id()``.
+
+    Example:
+        >>> trace, request_id = new_identity()
+        >>> len(trace.trace_id), len(trace.span_id), len(request_id)
+        (32, 16, 32)
+    """
+    text = (_bits(320) | _NEVER_ZERO).to_bytes(40, "big").hex()
+    return TraceContext(text[:32], text[32:48]), text[48:]
 
 
 class TraceContext(NamedTuple):
@@ -72,8 +90,8 @@ class TraceContext(NamedTuple):
     @classmethod
     def new(cls, *, sampled: bool = True) -> Self:
         """Return the root of a new trace."""
-        # The | 1 keeps both ids from being all zero, which the standard forbids.
-        return cls(f"{_bits(128) | 1:032x}", f"{_bits(64) | 1:016x}", sampled)
+        text = (_bits(192) | _NEVER_ZERO >> 128).to_bytes(24, "big").hex()
+        return cls(text[:32], text[32:], sampled)
 
     @classmethod
     def parse(cls, traceparent: str, tracestate: str = "") -> Self | None:

@@ -6,13 +6,11 @@ from typing import Final
 
 from shared.security._names import Verdict, Verdicts, verdicts_for
 
-__all__ = ["MASK", "mask", "mask_text", "mask_url", "mask_with"]
+__all__ = ["MASK", "SHORTEST", "mask", "mask_text", "mask_url", "mask_with"]
 
 MASK: Final = "***"
 
-# Nothing shorter has the shape of a secret: "Basic" and four characters; the rest.
-_SHORTEST: Final = 10
-_LONG: Final = 16
+SHORTEST: Final = 10  # "Basic" and four characters; nothing shorter has the shape of a secret
 
 # --- shapes of secrets -----------------------------------------------------------
 
@@ -153,19 +151,27 @@ def mask_text(text: str) -> str:
 def mask_with(text: str, verdicts: Verdicts) -> str:
     """Do the work of :func:`mask_text` under *verdicts*; substring tests first, they are nearly free."""
     if ":" in text or "=" in text:
-        if "://" in text:
-            text = _mask_locations(text)
-        text = _mask_assignments(text, verdicts)
-    size = len(text)
-    if size < _SHORTEST:
-        return text
+        return _mask_named(text, verdicts)
+    return _mask_shapes(text) if len(text) >= SHORTEST else text
+
+
+def _mask_named(text: str, verdicts: Verdicts) -> str:
+    if "://" in text:
+        text = _mask_locations(text)
+    text = _mask_assignments(text, verdicts)
+    shaped = _mask_shapes(text)
+    # A masked shape may lay a name bare that it was glued to.
+    return text if shaped == text else _mask_assignments(shaped, verdicts)
+
+
+def _mask_shapes(text: str) -> str:
     if "-" in text or "_" in text:
         if "PRIVATE KEY" in text:
             text = _PEM.sub(MASK, text)
         text = _KEYS.sub(MASK, text)
-    elif size >= _LONG and ("IA" in text or "AIza" in text):
+    elif "IA" in text or "AIza" in text:
         text = _KEYS.sub(MASK, text)
-    if "." in text and size >= _LONG:
+    if "." in text:
         if "eyJ" in text:
             text = _JWT.sub(MASK, text)
         if "SG." in text or "ya29." in text:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from shared.security._masking import mask_with
+from shared.security._masking import SHORTEST, mask_with
 from shared.security._names import verdicts_for
 from shared.security._walk import ATOMS, Walk, hide, mask_long
 
@@ -83,7 +83,10 @@ class Redactor:
             if verdict := verdicts[key]:
                 new = hide(value, verdict)
             elif kind is str:
-                new = mask_with(value, verdicts) if len(value) <= limit else mask_long(value, limit, verdicts)
+                size = len(value)
+                if size < SHORTEST and "=" not in value and ":" not in value:
+                    continue
+                new = mask_with(value, verdicts) if size <= limit else mask_long(value, limit, verdicts)
             elif kind in ATOMS:
                 continue
             else:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from shared.security._masking import MASK, mask_with
+from shared.security._masking import MASK, SHORTEST, mask_with
 from shared.security._names import Verdict, Verdicts
 
 __all__ = ["ATOMS", "CUT", "Walk", "hide", "mask_long"]
@@ -78,13 +78,12 @@ class Walk:
         except Exception:  # noqa: BLE001 - a hostile object must neither pass nor harm the caller
             return MASK
 
-    def _mapping(self, value: dict[Any, Any], depth: int) -> Any:
-        if depth < self.watched or len(value) > self.left:
-            return self._carefully(value, depth)
-        self.left -= len(value)
-        return self._entries(value, depth - 1)
-
-    def _entries(self, value: dict[Any, Any], depth: int) -> Any:
+    def _mapping(self, value: dict[Any, Any], depth: int, *, checked: bool = False) -> Any:
+        if not checked:
+            if depth < self.watched or len(value) > self.left:
+                return self._carefully(value, depth)
+            self.left -= len(value)
+        depth -= 1
         verdicts = self.verdicts
         out: dict[Any, Any] | None = None
         secret_record = "value" in value and _is_secret_record(value, verdicts)
@@ -95,7 +94,10 @@ class Walk:
             elif secret_record and key == "value":
                 new = hide(item, Verdict.SECRET)
             elif kind is str:
-                new = mask_with(item, verdicts) if len(item) <= self.limit else self._text(item)
+                size = len(item)
+                if size < SHORTEST and "=" not in item and ":" not in item:
+                    continue
+                new = mask_with(item, verdicts) if size <= self.limit else self._text(item)
             elif kind in ATOMS:
                 continue
             elif kind is dict:
@@ -110,19 +112,21 @@ class Walk:
                 out[key] = new
         return value if out is None else out
 
-    def _sequence(self, value: Any, depth: int) -> Any:
-        if depth < self.watched or len(value) > self.left:
-            return self._carefully(value, depth)
-        self.left -= len(value)
-        return self._items(value, depth - 1)
-
-    def _items(self, value: Any, depth: int) -> Any:
+    def _sequence(self, value: Any, depth: int, *, checked: bool = False) -> Any:
+        if not checked:
+            if depth < self.watched or len(value) > self.left:
+                return self._carefully(value, depth)
+            self.left -= len(value)
+        depth -= 1
         verdicts = self.verdicts
         out: list[Any] | None = None
         for index, item in enumerate(value):
             kind = type(item)
             if kind is str:
-                new = mask_with(item, verdicts) if len(item) <= self.limit else self._text(item)
+                size = len(item)
+                if size < SHORTEST and "=" not in item and ":" not in item:
+                    continue
+                new = mask_with(item, verdicts) if size <= self.limit else self._text(item)
             elif kind in ATOMS:
                 continue
             elif kind is dict:
@@ -143,7 +147,9 @@ class Walk:
     def _of_pair(self, pair: Any) -> int:
         """Return the verdict on a header or form pair, text or bytes."""
         name = pair[0]
-        return self.verdicts[name] if isinstance(name, str | bytes) else Verdict.PLAIN
+        if isinstance(name, str):
+            return self.verdicts[name] if " " not in name else Verdict.PLAIN  # prose, such as "Bearer ***"
+        return self.verdicts[name] if isinstance(name, bytes) and b" " not in name else Verdict.PLAIN
 
     def _carefully(self, value: Any, depth: int) -> Any:
         """Walk what is deep, may be a cycle, or is larger than the budget."""
@@ -158,10 +164,10 @@ class Walk:
         try:
             if type(value) is dict:
                 head = value if len(value) <= left else dict(islice(value.items(), left))
-                clean = self._entries(head, depth - 1)
+                clean = self._mapping(head, depth, checked=True)
                 return value if clean is value else {**dict.fromkeys(value, CUT), **clean}
             head = value if len(value) <= left else value[:left]
-            clean = self._items(head, depth - 1)
+            clean = self._sequence(head, depth, checked=True)
             return value if clean is value else clean + type(clean)((CUT,)) * (len(value) - len(clean))
         finally:
             path.discard(id(value))

@@ -83,6 +83,13 @@ def test_mask_text_keeps_harmless_text(text):
     assert mask_text(text) == text
 
 
+@pytest.mark.parametrize(
+    "text", ["GET /v1/orders/12 200", "7f3c2a9b-e1d0", "a_b.c-d", "12:30:11", "https://h/?q=1"]
+)
+def test_mask_text_returns_harmless_text_itself(text):
+    assert mask_text(text) is text
+
+
 pieces = st.sampled_from(
     [text for text, _ in HIDDEN.values()]
     + KEPT
@@ -111,6 +118,7 @@ texts = st.lists(pieces | st.text(max_size=6), max_size=6).map("".join)
 
 @given(texts)
 @example("password: sk-abcdefgh1234 foo")
+@example("ghp_16C7e42F292c6912E7710c838347Ae178B4amax_tokens=512call")
 def test_mask_text_twice_is_mask_text_once(text):
     once = mask_text(text)
 

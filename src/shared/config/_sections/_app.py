@@ -35,9 +35,13 @@ class AppSettings(Section):
         "service",
         "Name of the service in logs, metrics and traces.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        expects="up to 64 letters, digits, dots, hyphens or underscores",
     )
     SERVICE_VERSION: str = setting(
-        "0.0.0", "Version of the service in logs, metrics and traces.", pattern=r"^[!-~]{1,64}$"
+        "0.0.0",
+        "Version of the service in logs, metrics and traces.",
+        pattern=r"^[!-~]{1,64}$",
+        expects="up to 64 characters without spaces",
     )
     ENV_FILE: str | None = setting(
         None,

@@ -1,11 +1,29 @@
 """Keys, tokens and password rules."""
 
-from typing import Literal
+import base64
+from typing import Annotated, Final, Literal
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
+from pydantic_core import PydanticCustomError
 
 from shared.config._field import Section, setting
 from shared.config._sections._common import Printable
+
+
+def _is_key(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().strip().rstrip("=").translate(_TO_STANDARD)
+    try:
+        size = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+    except ValueError:
+        size = 0
+    if size != KEY_SIZE:
+        raise PydanticCustomError("shared_key", "keys of 32 bytes in base64, such as k1=BASE64,k2=BASE64")
+    return secret
+
+
+KEY_SIZE: Final = 32
+_TO_STANDARD: Final = str.maketrans("-_", "+/")
+EncryptionKey = Annotated[SecretStr, AfterValidator(_is_key)]
 
 
 class SecuritySettings(Section):
@@ -58,7 +76,7 @@ class SecuritySettings(Section):
         False,
         "Whether production may start without a key: for a process that neither issues nor verifies tokens.",
     )
-    ENCRYPTION_KEYS: dict[str, SecretStr] = setting(
+    ENCRYPTION_KEYS: dict[str, EncryptionKey] = setting(
         {}, "Keys for encryption at rest by key id, 32 bytes in base64 each; the first encrypts, all decrypt."
     )
     CSRF_SECRET_KEY: SecretStr | None = setting(

@@ -26,22 +26,34 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 
 
 class APISettings(Section):
-    """The HTTP face: ``settings.api``."""
+    """The HTTP face: ``settings.api``.
+
+    Example:
+        >>> APISettings(CORS_ORIGINS=["https://app.example.com"]).MAX_BODY_BYTES
+        1048576
+    """
 
     API_HOST: str = setting(
         "127.0.0.1",
         "Address the server listens on.",
         pattern=r"^[A-Za-z0-9._:\-]+$",
+        expects="a host name or an IP address",
         profiles={"staging": "0.0.0.0", "production": "0.0.0.0"},  # noqa: S104 - a container listens on all
     )
     API_PORT: Port = setting(8000, "Port the server listens on.")
-    API_VERSION: str = setting("v1", "Version named in answers.", pattern=r"^v[0-9]{1,4}$")
+    API_VERSION: str = setting(
+        "v1", "Version named in answers.", pattern=r"^v[0-9]{1,4}$", expects="a version such as v1"
+    )
     API_PREFIX: str = setting(
-        "", "Path before all routes, such as /api; empty for none.", pattern=r"^(/[!-~]*[^/\s])?$"
+        "",
+        "Path before all routes, such as /api; empty for none.",
+        pattern=r"^(/[!-~]*[^/\s])?$",
+        expects="a path that begins with / and does not end with one, or nothing",
     )
     CORS_ORIGINS: list[Origin] = setting(
         [],
         "Origins whose pages may call the API from a browser; * is every origin, without credentials.",
+        expects="a list of origins such as https://app.example.com, separated by commas or as JSON",
     )
     CORS_ALLOW_CREDENTIALS: bool = setting(
         False, "Whether browsers may send cookies to the API from CORS_ORIGINS."
@@ -64,6 +76,7 @@ class APISettings(Section):
         "about:blank",
         "Start of the type of problem details; about:blank for none.",
         pattern=r"^(about:blank|https?://[!-~]+)$",
+        expects="about:blank or an http(s) URL",
     )
     SECURITY_HEADERS: Annotated[Literal["api", "web", "seed", "off"], LOWER] = setting(
         "api", "Set of security headers on every answer."
@@ -71,15 +84,25 @@ class APISettings(Section):
     DOCS_PATHS: list[Path] = setting(
         ["/docs", "/redoc", "/openapi.json"],
         "Paths of the API's documentation, which get headers that let it work.",
+        expects="a list of paths that begin with /, separated by commas or as JSON",
     )
-    TRUSTED_PROXIES: list[Network] = setting([], "Networks of the proxies whose X-Forwarded-For is believed.")
+    TRUSTED_PROXIES: list[Network] = setting(
+        [],
+        "Networks of the proxies whose X-Forwarded-For is believed.",
+        expects="a list of IP addresses or networks such as 10.0.0.0/8, separated by commas or as JSON",
+    )
     EXPOSE_ERROR_DETAILS: bool | None = setting(
         None, "Whether a 500 answer says what happened; none is yes, except in production."
     )
 
 
 class LoggingSettings(Section):
-    """Logs: ``settings.logging``."""
+    """Logs: ``settings.logging``.
+
+    Example:
+        >>> LoggingSettings(LOG_LEVEL="warning", LOG_LEVELS={"sqlalchemy": "error"}).LOG_LEVELS
+        {'sqlalchemy': 'ERROR'}
+    """
 
     LOG_LEVEL: Level = setting("INFO", "Lowest level that is written.")
     LOG_LEVELS: dict[str, Level] = setting({}, "Levels of single loggers, such as sqlalchemy.engine=WARNING.")
@@ -97,7 +120,9 @@ class LoggingSettings(Section):
         1.0, "Requests that take longer are logged as warnings, in seconds."
     )
     LOG_QUIET_PATHS: list[Path] = setting(
-        ["/health", "/ready", "/live", "/metrics"], "Paths whose successful requests are not logged."
+        ["/health", "/ready", "/live", "/metrics"],
+        "Paths whose successful requests are not logged.",
+        expects="a list of paths that begin with /, separated by commas or as JSON",
     )
     LOG_REDACT_NAMES: list[str] = setting([], "Further names of fields whose values are hidden.")
     LOG_MAX_LINE_BYTES: int = setting(
@@ -106,14 +131,21 @@ class LoggingSettings(Section):
 
 
 class MonitoringSettings(Section):
-    """Metrics, health, draining, error tracking: ``settings.monitoring``."""
+    """Metrics, health, draining, error tracking: ``settings.monitoring``.
+
+    Example:
+        >>> MonitoringSettings().HEALTH_PATH, MonitoringSettings().HEALTH_CACHE_SECONDS
+        ('/health', 2.0)
+    """
 
     METRICS_ENABLED: bool = setting(True, "Whether metrics are collected and served.")
-    METRICS_PATH: Path = setting("/metrics", "Path of the metrics.")
+    METRICS_PATH: Path = setting("/metrics", "Path of the metrics.", expects="a path that begins with /")
     METRICS_RETENTION_DAYS: int = setting(30, "How long stored metrics are kept, in days.", ge=1, le=3650)
-    HEALTH_PATH: Path = setting("/health", "Path of the full health report.")
-    READY_PATH: Path = setting("/ready", "Path of the readiness probe.")
-    LIVE_PATH: Path = setting("/live", "Path of the liveness probe.")
+    HEALTH_PATH: Path = setting(
+        "/health", "Path of the full health report.", expects="a path that begins with /"
+    )
+    READY_PATH: Path = setting("/ready", "Path of the readiness probe.", expects="a path that begins with /")
+    LIVE_PATH: Path = setting("/live", "Path of the liveness probe.", expects="a path that begins with /")
     HEALTH_CHECK_TIMEOUT: Seconds = setting(0.8, "Longest run of one health check, in seconds.")
     HEALTH_CACHE_SECONDS: float = setting(
         2.0,
@@ -185,7 +217,12 @@ class ResilienceSettings(Section):
 
 
 class FlagsSettings(Section):
-    """Feature flags: ``settings.flags``. The flags themselves are not settings."""
+    """Feature flags: ``settings.flags``. The flags themselves are not settings.
+
+    Example:
+        >>> FlagsSettings().FLAGS_STORE_URL
+        'memory://'
+    """
 
     FLAGS_STORE_URL: Annotated[
         ConnectionUrl, UrlScheme("file", "memory", "postgresql", "redis", "rediss", "sqlite")

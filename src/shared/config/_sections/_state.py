@@ -68,7 +68,10 @@ class RedisSettings(Section):
         None, "URL of Redis, such as rediss://user:password@host:6379/0; it wins over the parts below."
     )
     REDIS_HOST: str | None = setting(
-        None, "Host of Redis, when there is no REDIS_URL.", pattern=r"^[A-Za-z0-9._:\-]+$"
+        None,
+        "Host of Redis, when there is no REDIS_URL.",
+        pattern=r"^[A-Za-z0-9._:\-]+$",
+        expects="a host name or an IP address",
     )
     REDIS_PORT: Port = setting(6379, "Port of Redis.")
     REDIS_USERNAME: str | None = setting(None, "User of Redis.")
@@ -79,7 +82,10 @@ class RedisSettings(Section):
     REDIS_CONNECT_TIMEOUT: Seconds = setting(1.0, "Longest wait for a new connection, in seconds.")
     REDIS_SOCKET_TIMEOUT: Seconds = setting(1.0, "Longest wait for an answer, in seconds.")
     REDIS_KEY_PREFIX: str = setting(
-        "", "Text put before every key, to share one Redis.", pattern=r"^[!-~]{0,64}$"
+        "",
+        "Text put before every key, to share one Redis.",
+        pattern=r"^[!-~]{0,64}$",
+        expects="up to 64 characters without spaces",
     )
     REDIS_ALLOW_PLAINTEXT: bool = setting(
         False, "Whether an unencrypted connection to another machine is accepted in production."
@@ -107,7 +113,12 @@ class RedisSettings(Section):
 
 
 class StorageSettings(Section):
-    """Files and objects: ``settings.storage``."""
+    """Files and objects: ``settings.storage``.
+
+    Example:
+        >>> StorageSettings(STORAGE_URL="s3://invoices/2026").STORAGE_URL.scheme
+        's3'
+    """
 
     STORAGE_URL: Annotated[ConnectionUrl, UrlScheme("file", "gs", "memory", "s3")] | None = setting(
         None,
@@ -122,12 +133,22 @@ class StorageSettings(Section):
 
 
 class JobsSettings(Section):
-    """Background jobs: ``settings.jobs``."""
+    """Background jobs: ``settings.jobs``.
+
+    Example:
+        >>> JobsSettings(JOBS_MAX_ATTEMPTS=5).JOBS_MAX_ATTEMPTS
+        5
+    """
 
     JOBS_BROKER_URL: Annotated[
         ConnectionUrl, UrlScheme("amqp", "amqps", "memory", "nats", "redis", "rediss", "tls")
-    ] = setting("memory://", "Broker of the jobs; memory:// runs them in the process.", validate_default=True)
-    JOBS_QUEUE: str = setting("default", "Queue that workers read.", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    ] = setting("memory://", "Broker of the jobs; memory:// runs them in the process.")
+    JOBS_QUEUE: str = setting(
+        "default",
+        "Queue that workers read.",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        expects="up to 64 letters, digits, dots, hyphens or underscores",
+    )
     JOBS_CONCURRENCY: int = setting(10, "Jobs that one worker runs at the same time.", ge=1, le=10_000)
     JOBS_MAX_ATTEMPTS: int = setting(3, "Runs of a failing job in total, the first included.", ge=1, le=100)
     JOBS_RETRY_DELAY: Seconds = setting(1.0, "Wait before the second run, in seconds; it doubles from there.")

@@ -12,7 +12,12 @@ Temperature = Annotated[float, Field(ge=0, le=2)]
 
 
 class AISettings(Section):
-    """The AI supplier: ``settings.ai``."""
+    """The AI supplier: ``settings.ai``.
+
+    Example:
+        >>> AISettings(OPENAI_API_KEY="sk-1").OPENAI_API_KEY
+        SecretStr('**********')
+    """
 
     OPENAI_API_KEY: SecretStr | None = setting(None, "Key of the OpenAI API.")
     OPENAI_BASE_URL: HttpUrl | None = setting(None, "Address of a compatible server in place of OpenAI's.")
@@ -31,7 +36,12 @@ class AISettings(Section):
 
 
 class AgentSettings(Section):
-    """Agents: ``settings.agent``."""
+    """Agents: ``settings.agent``.
+
+    Example:
+        >>> AgentSettings(AGENT_SYSTEM="Enhanced").AGENT_SYSTEM
+        'enhanced'
+    """
 
     AGENT_SYSTEM: Annotated[Literal["simple", "enhanced"], LOWER] = setting(
         "simple", "Which agent system runs tasks."
@@ -62,7 +72,12 @@ class AgentSettings(Section):
 
 
 class StripeSettings(Section):
-    """Payments through Stripe: ``settings.stripe``."""
+    """Payments through Stripe: ``settings.stripe``.
+
+    Example:
+        >>> StripeSettings().STRIPE_WEBHOOK_TOLERANCE
+        300.0
+    """
 
     STRIPE_SECRET_KEY: SecretStr | None = setting(None, "Secret key of the Stripe API.")
     STRIPE_PUBLISHABLE_KEY: Printable | None = setting(None, "Publishable key for the browser.", secret=False)
@@ -72,18 +87,32 @@ class StripeSettings(Section):
 
 
 class EmailSettings(Section):
-    """Sending e-mail: ``settings.email``."""
+    """Sending e-mail: ``settings.email``.
+
+    Example:
+        >>> EmailSettings(SMTP_HOST="mail.example.com").SMTP_TLS
+        'starttls'
+    """
 
     EMAIL_BACKEND: Annotated[Literal["console", "file", "memory", "smtp", "sendgrid"], LOWER] = setting(
         "smtp", "What sends the mail.", profiles={"development": "console", "testing": "memory"}
     )
     EMAIL_FROM: str | None = setting(
-        None, "Address of the sender.", aliases=("SENDGRID_FROM_EMAIL",), pattern=_EMAIL
+        None,
+        "Address of the sender.",
+        aliases=("SENDGRID_FROM_EMAIL",),
+        pattern=_EMAIL,
+        expects="an e-mail address",
     )
     EMAIL_FROM_NAME: Printable | None = setting(None, "Name of the sender.", aliases=("SENDGRID_FROM_NAME",))
     EMAIL_FILE_DIR: str = setting("mail", "Directory of the file backend.")
     SENDGRID_API_KEY: SecretStr | None = setting(None, "Key of the SendGrid API.")
-    SMTP_HOST: str | None = setting(None, "Host of the mail server.", pattern=r"^[A-Za-z0-9._:\-]+$")
+    SMTP_HOST: str | None = setting(
+        None,
+        "Host of the mail server.",
+        pattern=r"^[A-Za-z0-9._:\-]+$",
+        expects="a host name or an IP address",
+    )
     SMTP_PORT: Port = setting(587, "Port of the mail server.")
     SMTP_USERNAME: str | None = setting(None, "User of the mail server.")
     SMTP_PASSWORD: SecretStr | None = setting(None, "Password of the mail server.")
@@ -97,7 +126,12 @@ class EmailSettings(Section):
 
 
 class GCPSettings(Section):
-    """Google Cloud: ``settings.gcp``."""
+    """Google Cloud: ``settings.gcp``.
+
+    Example:
+        >>> GCPSettings(GCP_BUCKET_NAME="files").GCP_BUCKET_NAME
+        'files'
+    """
 
     GCP_PROJECT_ID: Printable | None = setting(None, "Project.", aliases=("GOOGLE_CLOUD_PROJECT",))
     GCP_BUCKET_NAME: Printable | None = setting(None, "Bucket for objects.")
@@ -107,10 +141,20 @@ class GCPSettings(Section):
 
 
 class AWSSettings(Section):
-    """Amazon Web Services: ``settings.aws``."""
+    """Amazon Web Services: ``settings.aws``.
 
-    AWS_REGION: str | None = setting(None, "Region, such as eu-central-1.", pattern=r"^[a-z0-9-]{1,32}$")
-    AWS_ACCESS_KEY_ID: str | None = setting(None, "Access key; none uses the machine's role.", secret=True)
+    Example:
+        >>> AWSSettings(AWS_REGION="eu-central-1").USERS_TABLE
+        'users'
+    """
+
+    AWS_REGION: str | None = setting(
+        None,
+        "Region, such as eu-central-1.",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        expects="the name of a region, such as eu-central-1",
+    )
+    AWS_ACCESS_KEY_ID: SecretStr | None = setting(None, "Access key; none uses the machine's role.")
     AWS_SECRET_ACCESS_KEY: SecretStr | None = setting(None, "Secret of the access key.")
     AWS_SESSION_TOKEN: SecretStr | None = setting(None, "Token of temporary credentials.")
     AWS_ENDPOINT_URL: HttpUrl | None = setting(None, "Address of a compatible server in place of Amazon's.")

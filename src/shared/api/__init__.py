@@ -1,0 +1,43 @@
+"""The face of a service: envelopes, errors, and the one layer around every request.
+
+The room is free of frameworks; :mod:`shared.api.fastapi`, :mod:`shared.api.starlette`
+and :mod:`shared.api.flask` put it into applications, :mod:`shared.api.asgi` and
+:mod:`shared.api.wsgi` around any other.
+"""
+
+from shared.api._accept import prefers_problem
+from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
+from shared.api._errors import ErrorRenderer, Reply, problem_details
+from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
+from shared.api._jobs import AccessSink, Job, ResponseHeaders
+from shared.api._models import Envelope, ErrorBody, ErrorEnvelope, Problem
+from shared.api._options import LayerOptions
+from shared.api._pipeline import Pipeline
+from shared.api._validation import load_model, validation_error
+
+__all__ = [
+    "UNMATCHED",
+    "AccessSink",
+    "Envelope",
+    "ErrorBody",
+    "ErrorEnvelope",
+    "ErrorRenderer",
+    "Exchange",
+    "Job",
+    "LayerOptions",
+    "Outcome",
+    "Pipeline",
+    "Problem",
+    "Reply",
+    "RequestFinished",
+    "ResponseHeaders",
+    "Success",
+    "error_bytes",
+    "error_response",
+    "load_model",
+    "prefers_problem",
+    "problem_details",
+    "success_bytes",
+    "success_response",
+    "validation_error",
+]

@@ -1,0 +1,152 @@
+"""One request and what became of it."""
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from shared.context import RequestContext
+
+__all__ = ["UNMATCHED", "Exchange", "Outcome", "RequestFinished"]
+
+UNMATCHED = "unmatched"
+"""Route label of a request that no route answers; never the raw path."""
+
+EXCHANGE_KEY = "shared.exchange"
+"""Where scope and environ hold the :class:`Exchange`."""
+
+
+class Outcome(StrEnum):
+    """How an exchange ended."""
+
+    COMPLETED = "completed"
+    """The last byte was handed to the server, whatever the status."""
+
+    DISCONNECTED = "disconnected"
+    """The client left before the last byte; logged as status 499, not as our failure."""
+
+    FAILED = "failed"
+    """An exception cut the answer off after it had begun."""
+
+    CANCELLED = "cancelled"
+    """The server stopped the work: shutdown, or its own handling of a disconnect."""
+
+
+class RequestFinished(NamedTuple):
+    """What observers, such as the metrics, learn about a finished exchange.
+
+    Attributes:
+        method: Method as sent; bound it before using it as a label.
+        route: Template of the route, ``"unmatched"`` when there is none. Bounded.
+        status: Status sent; 499 when the client left before the answer began.
+        outcome: How it ended.
+        duration: Seconds to the last byte of the body.
+        first_byte: Seconds until the answer began; 0.0 when it did not.
+        bytes_received: Bytes of request body the application read.
+        bytes_sent: Bytes of response body.
+        protocol: ``"http"`` or ``"websocket"``.
+        error: Class name of the exception that was not foreseen, or None.
+        context: The request's context; its ids and principal.
+    """
+
+    method: str
+    route: str
+    status: int
+    outcome: Outcome
+    duration: float
+    first_byte: float
+    bytes_received: int
+    bytes_sent: int
+    protocol: str
+    error: str | None
+    context: RequestContext
+
+
+class Exchange:
+    """The request as jobs see it, and the state of its answer.
+
+    Made by an adapter, filled by the pipeline. The adapters' subclasses know where
+    headers are kept.
+
+    Attributes:
+        protocol: ``"http"`` or ``"websocket"``.
+        method: Request method; ``"WEBSOCKET"`` for websockets.
+        path: Decoded path, without the query.
+        https: Whether the server says that the client came by https or wss.
+        context: What :func:`shared.context.current_context` returns during the request.
+        status: Status sent, 0 before.
+        error: The exception nobody foresaw, or None.
+        state: A mapping for jobs to keep things in between their hooks.
+        api_version: Version that success envelopes of this request carry.
+    """
+
+    __slots__ = (
+        "_state",
+        "api_version",
+        "bytes_received",
+        "bytes_sent",
+        "context",
+        "ended",
+        "error",
+        "finished",
+        "first_byte",
+        "https",
+        "method",
+        "outcome",
+        "path",
+        "started",
+        "status",
+        "too_large",
+    )
+
+    protocol = "http"
+    context: RequestContext
+
+    def __init__(self, method: str, path: str, *, https: bool) -> None:
+        self.method = method
+        self.path = path
+        self.https = https
+        self.status = 0
+        self.started = self.first_byte = self.ended = 0.0
+        self.bytes_received = self.bytes_sent = 0
+        self.outcome = Outcome.COMPLETED
+        self.error: BaseException | None = None
+        self.finished = self.too_large = False
+        self.api_version = ""
+        self._state: dict[str, Any] | None = None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """A mapping for jobs to keep things in between their hooks."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    @property
+    def route(self) -> str:
+        """Template of the route, known once the application has chosen it."""
+        return UNMATCHED
+
+    @property
+    def client(self) -> str | None:
+        """Address of the peer: the proxy's, when there is one."""
+        return None
+
+    def header(self, name: str) -> str | None:
+        """Return a request header, the last one of several, or None."""
+        raise NotImplementedError
+
+    def finished_event(self) -> RequestFinished:
+        """Return the facts for observers."""
+        started = self.started
+        return RequestFinished(
+            self.method,
+            self.route,
+            self.status,
+            self.outcome,
+            self.ended - started,
+            self.first_byte - started if self.first_byte else 0.0,
+            self.bytes_received,
+            self.bytes_sent,
+            self.protocol,
+            None if self.error is None else type(self.error).__name__,
+            self.context,
+        )

@@ -1,0 +1,65 @@
+"""Where further jobs plug into the one layer."""
+
+from typing import Protocol
+
+from shared.api._errors import Reply
+from shared.api._exchange import Exchange, RequestFinished
+from shared.errors import SharedError
+
+__all__ = ["AccessSink", "Job", "ResponseHeaders"]
+
+
+class AccessSink(Protocol):
+    """Where access lines go; :class:`shared.logging.AccessLog` is one."""
+
+    def write(self, fields: dict[str, object], *, level: str) -> object:
+        """Write one line; must not raise."""
+
+
+class ResponseHeaders(Protocol):
+    """The headers of an answer that is about to start; names in any case."""
+
+    def get(self, name: str) -> str | None:
+        """Return the first value of *name*, or None."""
+
+    def set(self, name: str, value: str) -> None:
+        """Replace every value of *name*."""
+
+    def setdefault(self, name: str, value: str) -> None:
+        """Add *name* unless the application has set it."""
+
+    def append(self, name: str, value: str) -> None:
+        """Add one more value of *name*."""
+
+
+class Job:
+    """One more thing the layer does for every request; subclass and override.
+
+    Only the methods a subclass overrides are compiled into the plan, so an unused
+    hook costs nothing. Hooks run inside the request's context and runtime, in the
+    order of the jobs; ``on_finish`` in the order of the jobs, too.
+
+    Example:
+        >>> class Maintenance(Job):
+        ...     def on_request(self, exchange):
+        ...         from shared.errors import ServiceUnavailableError
+        ...         return ServiceUnavailableError("back at 14:00", retry_after=60)
+        >>> Maintenance().on_request(None).headers
+        {'Retry-After': '60'}
+    """
+
+    def on_request(self, exchange: Exchange) -> Reply | SharedError | None:
+        """Decide before the application sees the request.
+
+        Return None to let it pass, an error to refuse it in the service's error
+        form, or a complete answer; raising an error refuses as well.
+        """
+
+    async def on_request_async(self, exchange: Exchange) -> Reply | SharedError | None:
+        """Decide like :meth:`on_request`, awaiting a store; used by the ASGI layer when overridden."""
+
+    def on_headers(self, exchange: Exchange, status: int, headers: ResponseHeaders) -> None:
+        """Change the headers of any answer, errors included, before they leave."""
+
+    def on_finish(self, event: RequestFinished) -> None:
+        """Learn how the exchange ended; for websockets, too. Exceptions are logged."""

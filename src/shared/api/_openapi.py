@@ -1,0 +1,136 @@
+"""Make a FastAPI document tell the truth about errors."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any, Final
+
+from shared.api._models import ErrorBody, ErrorEnvelope, Problem
+from shared.constants import ERROR_MESSAGES, ErrorCode
+
+__all__ = ["with_errors", "with_health"]
+
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+_SCHEMAS: Final = "#/components/schemas/"
+_RESPONSES: Final = "#/components/responses/"
+
+# Status to the name of the component and the code whose message describes it.
+_ERRORS: Final[dict[str, tuple[str, ErrorCode]]] = {
+    "400": ("BadRequest", ErrorCode.BAD_REQUEST),
+    "401": ("Unauthorized", ErrorCode.AUTHENTICATION_ERROR),
+    "403": ("Forbidden", ErrorCode.AUTHORIZATION_ERROR),
+    "404": ("NotFound", ErrorCode.NOT_FOUND),
+    "413": ("PayloadTooLarge", ErrorCode.PAYLOAD_TOO_LARGE),
+    "415": ("UnsupportedMediaType", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
+    "422": ("ValidationError", ErrorCode.VALIDATION_ERROR),
+    "429": ("TooManyRequests", ErrorCode.RATE_LIMIT_EXCEEDED),
+    "500": ("InternalServerError", ErrorCode.INTERNAL_ERROR),
+    "503": ("ServiceUnavailable", ErrorCode.SERVICE_UNAVAILABLE),
+}
+_ALWAYS: Final = ("400", "401", "403", "404", "429", "500", "503")
+_WITH_BODY: Final = ("413", "415")
+
+
+def with_errors(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of *document* that describes the errors the layer really sends.
+
+    ``HTTPValidationError`` gives way to the envelope; the common errors are added
+    to every operation by reference, in both media types. A response that the
+    author declared is left alone.
+    """
+    document = copy.deepcopy(document)
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for operation in _operations(document):
+        _describe(operation)
+    if _only_default(schemas):
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+    schemas.update(_schemas())
+    responses = components.setdefault("responses", {})
+    for name, code in _ERRORS.values():
+        responses.setdefault(name, _response(code))
+    components["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document.get("paths", {}).values():
+        for method in _METHODS:
+            if method in path:
+                yield path[method]
+
+
+def _describe(operation: dict[str, Any]) -> None:
+    responses = operation.setdefault("responses", {})
+    if _is_default_422(responses.get("422")):
+        del responses["422"]
+    wanted = list(_ALWAYS)
+    if "requestBody" in operation:
+        wanted += _WITH_BODY
+    if "requestBody" in operation or operation.get("parameters"):
+        wanted.append("422")
+    for status in sorted(wanted):
+        responses.setdefault(status, {"$ref": _RESPONSES + _ERRORS[status][0]})
+
+
+def _is_default_422(response: Any) -> bool:
+    return _SCHEMAS + "HTTPValidationError" in repr(response)
+
+
+def _only_default(schemas: dict[str, Any]) -> bool:
+    """Tell whether ``ValidationError`` is FastAPI's own and not a model of the service."""
+    detail = schemas.get("HTTPValidationError", {}).get("properties", {}).get("detail", {})
+    return bool(detail.get("items", {}).get("$ref") == _SCHEMAS + "ValidationError")
+
+
+def _schemas() -> dict[str, Any]:
+    shown = {}
+    for model in (ErrorBody, ErrorEnvelope, Problem):
+        schema = model.model_json_schema(ref_template=_SCHEMAS + "{model}", mode="serialization")
+        schema.pop("$defs", None)
+        schema["description"] = schema.get("description", "").partition("\n")[0]
+        shown[model.__name__] = schema
+    return shown
+
+
+def _response(code: ErrorCode) -> dict[str, Any]:
+    return {
+        "description": ERROR_MESSAGES[code],
+        "content": {
+            "application/json": {"schema": {"$ref": _SCHEMAS + "ErrorEnvelope"}},
+            "application/problem+json": {"schema": {"$ref": _SCHEMAS + "Problem"}},
+        },
+    }
+
+
+def with_health(document: dict[str, Any], paths: tuple[str, str, str]) -> dict[str, Any]:
+    """Return a copy of *document* that lists the three probes."""
+    document = copy.copy(document)
+    document["paths"] = dict(document.get("paths", {}))
+    names = ("Health", "Readiness", "Liveness")
+    for path, name in zip(paths, names, strict=True):
+        document["paths"].setdefault(path, {"get": _probe(name)})
+    return document
+
+
+def _probe(name: str) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "required": ["status"],
+        "properties": {
+            "status": {"type": "string"},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "uptime": {"type": "number", "description": "Seconds"},
+            "checks": {"type": "object", "additionalProperties": True},
+        },
+    }
+    content = {kind: {"schema": schema} for kind in ("application/json", "application/health+json")}
+    return {
+        "tags": ["health"],
+        "summary": name,
+        "operationId": f"shared_{name.lower()}",
+        "responses": {
+            "200": {"description": "In order", "content": content},
+            "503": {"description": "Out of order, or not taking traffic", "content": content},
+        },
+    }

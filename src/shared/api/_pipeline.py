@@ -1,0 +1,284 @@
+"""The request layer without any I/O: what to refuse, what to send along, what to log.
+
+An adapter reads a few strings from its protocol, calls :meth:`Pipeline.begin`,
+hands the headers of :attr:`Pipeline.raw` or :attr:`Pipeline.text` to the answer
+and calls :meth:`Pipeline.finish` at the last byte. Everything that can be decided
+at start-up is decided in the constructor.
+"""
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from shared.api._errors import ErrorRenderer, Reply, safe_text
+from shared.api._exchange import Exchange, Outcome, RequestFinished
+from shared.api._jobs import AccessSink, Job
+from shared.api._options import LayerOptions
+from shared.context import RequestContext, TraceContext, is_valid_id, new_request_id
+from shared.errors import BadRequestError, ErrorMap, PayloadTooLargeError, SharedError
+from shared.runtime import Runtime, current
+
+__all__ = ["Pipeline"]
+
+_log: Final = logging.getLogger("shared.api")
+_MAX_PATH: Final = 512  # characters of a path in a log line
+_MAX_LENGTH_DIGITS: Final = 18
+_CLIENT_CLOSED: Final = 499  # not in any RFC; the number nginx made common
+
+RawHeaders = tuple[tuple[tuple[bytes, bytes], ...], frozenset[bytes]]
+TextHeaders = tuple[tuple[tuple[str, str], ...], frozenset[str]]
+
+
+class Pipeline:
+    """The compiled plan of one application's request layer.
+
+    Args:
+        options: What to do.
+        runtime: Made current during each request; the one in force when None.
+        access: Where access lines go; :class:`shared.logging.AccessLog` of the
+            runtime when None and the options ask for a log.
+        jobs: Further jobs, in the order in which they decide.
+        observers: Called with :class:`RequestFinished` after each exchange.
+        clock: Monotonic seconds.
+
+    Thread-safe; holds no state of any request.
+    """
+
+    def __init__(
+        self,
+        options: LayerOptions | None = None,
+        *,
+        runtime: Runtime | None = None,
+        access: AccessSink | None = None,
+        jobs: Iterable[Job] = (),
+        observers: Iterable[Callable[[RequestFinished], object]] = (),
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.options = options = options or LayerOptions()
+        self.runtime = runtime = runtime or current()
+        self.clock = clock
+        self.limit = options.max_body_bytes
+        self.renderer = ErrorRenderer.from_options(options, runtime.get(ErrorMap, lambda _: ErrorMap()))
+        self.jobs = tuple(jobs)
+        self.on_request = tuple(job.on_request for job in self.jobs if _overrides(job, "on_request"))
+        self.on_request_async = tuple(
+            (job.on_request_async, True) if _overrides(job, "on_request_async") else (job.on_request, False)
+            for job in self.jobs
+            if _overrides(job, "on_request_async") or _overrides(job, "on_request")
+        )
+        self.on_headers = tuple(job.on_headers for job in self.jobs if _overrides(job, "on_headers"))
+        self._observers = (
+            *(job.on_finish for job in self.jobs if _overrides(job, "on_finish")),
+            *observers,
+        )
+        self.raw: dict[tuple[bool, bool], RawHeaders] = {}
+        self.text: dict[tuple[bool, bool], TextHeaders] = {}
+        self._compile_headers()
+        self._access = (access or _default_access(runtime)) if options.access_log else None
+        self._quiet = options.quiet_paths
+        self._slow = options.slow_seconds
+        self._sample = None if options.access_sample >= 1.0 else int(options.access_sample * 2**32)
+        self.docs_paths = frozenset(options.docs_paths) | {path + "/" for path in options.docs_paths}
+
+    def _compile_headers(self) -> None:
+        from shared.security import HeaderPolicy
+
+        chosen = self.options.security_headers
+        main = HeaderPolicy.preset(chosen) if isinstance(chosen, str) else chosen
+        # Without a policy of its own, a documentation page keeps having none.
+        docs = HeaderPolicy.docs if main.headers(https=True) else main
+        ids = frozenset({"x-correlation-id", "x-request-id"})
+        for https in (False, True):
+            for is_docs, policy in ((False, main), (True, docs)):
+                pairs = policy.headers(https=https)
+                names = ids.union(name.lower() for name, _ in pairs)
+                self.text[https, is_docs] = (pairs, names)
+                raw = tuple((name.lower().encode(), value.encode()) for name, value in pairs)
+                self.raw[https, is_docs] = (raw, frozenset(name.encode() for name in names))
+
+    # -- the beginning -------------------------------------------------------------
+
+    def begin(
+        self,
+        exchange: Exchange,
+        correlation: str | None,
+        traceparent: str | None,
+        tracestate: str | None = None,
+    ) -> None:
+        """Give *exchange* its identity and start its clock.
+
+        Args:
+            exchange: Fresh from the adapter.
+            correlation: Id the caller sent, unchecked; a hostile one is replaced
+                and appears nowhere.
+            traceparent: Header of that name, or None.
+            tracestate: Header of that name, or None.
+        """
+        exchange.started = self.clock()
+        exchange.api_version = self.options.api_version
+        trace = None
+        if self.options.trace:
+            if traceparent is not None:
+                parent = TraceContext.parse(traceparent, tracestate or "")
+                trace = parent.child() if parent is not None else None
+            if trace is None:
+                trace = TraceContext.new()
+        if correlation is None or not is_valid_id(correlation):
+            correlation = trace.trace_id if trace is not None else new_request_id()
+        exchange.context = RequestContext(correlation, new_request_id(), trace)
+
+    def check_length(self, declared: str) -> SharedError | None:
+        """Return the error for a declared body length that cannot be served, or None.
+
+        Args:
+            declared: Value of ``Content-Length``, unchecked.
+        """
+        if not (declared.isascii() and declared.isdigit()):
+            return BadRequestError("Content-Length is not a number of bytes")
+        if self.limit is not None and (len(declared) > _MAX_LENGTH_DIGITS or int(declared) > self.limit):
+            return self.too_large()
+        return None
+
+    def too_large(self) -> PayloadTooLargeError:
+        """Return the error for a body above the limit."""
+        return PayloadTooLargeError(
+            f"the body is larger than the limit of {self.limit} bytes", details={"max_bytes": self.limit}
+        )
+
+    def reply(self, exchange: Exchange, answer: BaseException | Reply) -> Reply:
+        """Return the complete answer for *answer*: itself, or the error in the form the caller reads."""
+        if isinstance(answer, Reply):
+            return answer
+        return self.renderer.render(
+            answer,
+            accept=exchange.header("accept"),
+            correlation_id=exchange.context.correlation_id,
+            path=exchange.path,
+        )
+
+    def ask_jobs(self, exchange: Exchange) -> Reply | SharedError | None:
+        """Return the first objection of the jobs, or None."""
+        for decide in self.on_request:
+            answer = decide(exchange)
+            if answer is not None:
+                return answer
+        return None
+
+    async def ask_jobs_async(self, exchange: Exchange) -> Reply | SharedError | None:
+        """Return the first objection of the jobs, awaiting those that can be awaited, or None."""
+        for decide, waits in self.on_request_async:
+            answer: Any = decide(exchange)
+            if waits:
+                answer = await answer
+            if answer is not None:
+                return answer  # type: ignore[no-any-return]
+        return None
+
+    # -- the answer ----------------------------------------------------------------
+
+    def server_timing(self, exchange: Exchange) -> str:
+        """Return the value of ``Server-Timing``: milliseconds to the first byte."""
+        return f"app;dur={(exchange.first_byte - exchange.started) * 1000:.2f}"
+
+    # -- the end ---------------------------------------------------------------------
+
+    def finish(self, exchange: Exchange) -> None:
+        """Write the access line and tell the observers, once; never raises.
+
+        The exchange's context must still be current, so that the line carries it.
+        """
+        if exchange.finished:
+            return
+        exchange.finished = True
+        if not exchange.status:  # the client left, or the server gave up, before the answer began
+            exchange.status = _CLIENT_CLOSED
+        if self._access is not None:
+            level = self._level(exchange)
+            if level is not None:
+                self._write(self._access, exchange, level)
+        if self._observers or self.runtime.events.has_listeners(RequestFinished):
+            self._announce(exchange)
+
+    def _level(self, exchange: Exchange) -> str | None:
+        """Return the level of the access line, or None for no line."""
+        status = exchange.status
+        if status >= 500 or exchange.outcome is Outcome.FAILED:
+            return "error"
+        if exchange.ended - exchange.started >= self._slow and exchange.protocol == "http":
+            return "warning"
+        if exchange.path in self._quiet:
+            return None
+        if status >= 400 and exchange.outcome is Outcome.COMPLETED:
+            return "warning"
+        sample = self._sample
+        if sample is not None and status < 400:
+            return "info" if zlib.crc32(exchange.context.correlation_id.encode()) < sample else None
+        return "info"
+
+    def _write(self, access: AccessSink, exchange: Exchange, level: str) -> None:
+        started = exchange.started
+        fields: dict[str, object] = {
+            "method": exchange.method,
+            "path": exchange.path[:_MAX_PATH],
+            "route": exchange.route,
+            "status": exchange.status,
+            "duration_ms": round((exchange.ended - started) * 1000, 3),
+            "ttfb_ms": round((exchange.first_byte - started) * 1000, 3) if exchange.first_byte else None,
+            "bytes_sent": exchange.bytes_sent,
+            "client": exchange.client,
+        }
+        if exchange.protocol != "http":
+            fields["protocol"] = exchange.protocol
+            fields["bytes_received"] = exchange.bytes_received
+            fields["close_code"] = getattr(exchange, "close_code", None)
+        if exchange.outcome is not Outcome.COMPLETED:
+            fields["outcome"] = str(exchange.outcome)
+        if exchange.error is not None:
+            fields["error"] = type(exchange.error).__name__
+        try:
+            access.write(fields, level=level)
+        except Exception:  # noqa: BLE001 - the answer is out; a log must not spoil it
+            _log.exception("the access log failed")
+
+    def _announce(self, exchange: Exchange) -> None:
+        event = exchange.finished_event()
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:  # noqa: BLE001 - an observer must not harm the request
+                _log.exception("an observer of finished requests failed")
+        self.runtime.events.emit(event)
+
+    def report(self, exchange: Exchange, exc: BaseException, what: str) -> None:
+        """Log an exception that nobody foresaw, with its traceback and the request's ids."""
+        exchange.error = exc
+        _log.error("%s", what, exc_info=exc, extra={"method": exchange.method, "route": exchange.route})
+
+
+def log_error(exchange: Exchange | None, exc: BaseException, known: SharedError | None) -> None:
+    """Log an exception that becomes an answer, when the service has to answer for it.
+
+    The caller's errors (4xx) are in the access log; foreseen outages (501 and up)
+    give a line; everything else a line with the traceback.
+    """
+    status = 500 if known is None else known.status
+    if status < 500:
+        return
+    if exchange is not None:
+        exchange.error = exc
+    if status == 500:
+        _log.error("unhandled error", exc_info=exc)
+    else:
+        _log.warning("%s: %s", type(exc).__name__, safe_text(exc))
+
+
+def _overrides(job: Job, name: str) -> bool:
+    return getattr(type(job), name, None) is not getattr(Job, name)
+
+
+def _default_access(runtime: Runtime) -> AccessSink:
+    from shared.logging import AccessLog
+
+    return runtime.get(AccessLog, lambda _: AccessLog())

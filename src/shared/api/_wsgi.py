@@ -1,0 +1,356 @@
+"""What one WSGI request knows about itself: input, answer, and the iterable in between."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Token
+from typing import Any, Final, Protocol
+
+from shared.api._errors import Reply
+from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
+from shared.api._pipeline import Pipeline, log_error
+from shared.context import RequestContext, enter_context, leave_context
+from shared.runtime import Runtime, enter_runtime, leave_runtime
+
+__all__ = ["BoundedInput", "WsgiExchange", "WsgiHeaders"]
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+RouteOf = Callable[[Environ, int], str]
+
+_NO_BODY: Final = frozenset({204, 304})
+_UNKNOWN: Final = sys.maxsize
+
+
+class Layer(Protocol):
+    """What an exchange asks of the layer that made it."""
+
+    pipeline: Pipeline
+    route_of: RouteOf
+
+
+class WsgiHeaders:
+    """The headers of a starting answer; see :class:`shared.api.ResponseHeaders`."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self.pairs = pairs
+
+    def get(self, name: str) -> str | None:
+        """Return the first value of *name*, or None."""
+        key = name.lower()
+        return next((value for found, value in self.pairs if found.lower() == key), None)
+
+    def set(self, name: str, value: str) -> None:
+        """Replace every value of *name*."""
+        key = name.lower()
+        self.pairs[:] = [pair for pair in self.pairs if pair[0].lower() != key]
+        self.pairs.append((name, value))
+
+    def setdefault(self, name: str, value: str) -> None:
+        """Add *name* unless the application has set it."""
+        if self.get(name) is None:
+            self.pairs.append((name, value))
+
+    def append(self, name: str, value: str) -> None:
+        """Add one more value of *name*."""
+        self.pairs.append((name, value))
+
+
+class WsgiExchange(Exchange):
+    """An HTTP exchange over WSGI."""
+
+    __slots__ = (
+        "_layer",
+        "_pipeline",
+        "_route",
+        "_start_response",
+        "_tokens",
+        "begun",
+        "environ",
+        "expected",
+    )
+
+    def __init__(self, layer: Layer, environ: Environ, start_response: StartResponse) -> None:
+        super().__init__(
+            environ["REQUEST_METHOD"],
+            environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
+            https=environ.get("wsgi.url_scheme") == "https",
+        )
+        self.environ = environ
+        self._layer = layer
+        self._pipeline = layer.pipeline
+        self._start_response = start_response
+        self._route = UNMATCHED
+        self.begun = False  # whether a chunk of the body has gone to the server
+        self.expected = _UNKNOWN
+        self._tokens: tuple[Token[Runtime | None], Token[RequestContext | None]] | None = None
+
+    @property
+    def route(self) -> str:
+        """Template of the route, ``"unmatched"`` when there is none."""
+        return self._route
+
+    @property
+    def client(self) -> str | None:
+        """Address of the peer: the proxy's, when there is one."""
+        client: str | None = self.environ.get("REMOTE_ADDR")
+        return client
+
+    def header(self, name: str) -> str | None:
+        """Return a request header, or None."""
+        key = name.upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = "HTTP_" + key
+        value: str | None = self.environ.get(key)
+        return value
+
+    # -- in and out of the context -------------------------------------------------
+
+    def enter(self) -> None:
+        """Take the ids of the caller and make runtime and context current."""
+        environ = self.environ
+        self._pipeline.begin(
+            self,
+            environ.get("HTTP_X_CORRELATION_ID") or environ.get("HTTP_X_REQUEST_ID"),
+            environ.get("HTTP_TRACEPARENT"),
+            environ.get("HTTP_TRACESTATE"),
+        )
+        self.resume()
+
+    def resume(self) -> None:
+        """Make runtime and context current, unless they are."""
+        if self._tokens is None:
+            self._tokens = (enter_runtime(self._pipeline.runtime), enter_context(self.context))
+
+    def leave(self) -> None:
+        """Restore what was current before, once."""
+        if self._tokens is not None:
+            (runtime, context), self._tokens = self._tokens, None
+            # Without this the two would keep each other until the garbage collector comes.
+            self.environ.pop(EXCHANGE_KEY, None)
+            leave_context(context)
+            leave_runtime(runtime)
+
+    def finish(self, outcome: Outcome = Outcome.COMPLETED) -> None:
+        """Write the line and leave the context; every request ends here."""
+        if not self.finished:
+            self.ended = self._pipeline.clock()
+            self.outcome = outcome
+            self._pipeline.finish(self)
+        self.leave()
+
+    # -- the request's side --------------------------------------------------------
+
+    def bound_input(self) -> Any:
+        """Put the limit around the body; returns the error for a declared length above it, or None."""
+        environ = self.environ
+        declared = environ.get("CONTENT_LENGTH")
+        if declared:
+            refusal = self._pipeline.check_length(declared)
+            if refusal is not None:
+                return refusal
+        elif not environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("wsgi.input_terminated"):
+            return None
+        if self._pipeline.limit is not None and "wsgi.input" in environ:
+            environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self)
+        return None
+
+    def count(self, chunk: bytes) -> bytes:
+        """Count what was read of the body; raises above the limit."""
+        self.bytes_received += len(chunk)
+        limit = self._pipeline.limit
+        if limit is not None and self.bytes_received > limit:
+            self.too_large = True
+            raise self._pipeline.too_large()
+        return chunk
+
+    # -- the answer's side -----------------------------------------------------------
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        """Stand in for the server's ``start_response``."""
+        if self.too_large and exc_info is None:
+            # Whatever the application made of the refused body, the answer is 413.
+            raise self._pipeline.too_large()
+        pipeline = self._pipeline
+        self.status = int(status[:3])
+        self.first_byte = pipeline.clock()
+        # Now, and not at the end: Flask clears the request out of the environ before.
+        self._route = self._layer.route_of(self.environ, self.status)
+        pairs, names = pipeline.text[self.https, self.path in pipeline.docs_paths]
+        headers = list(headers)
+        self.expected = _UNKNOWN
+        present = set()
+        for name, value in headers:
+            key = name.lower()
+            present.add(key)
+            if key == "content-length" and value.isdigit():
+                self.expected = int(value)
+        context = self.context
+        ids = (("X-Correlation-ID", context.correlation_id), ("X-Request-ID", context.request_id))
+        if present.isdisjoint(names):
+            headers += pairs
+            headers += ids
+        else:
+            headers += [pair for pair in (*pairs, *ids) if pair[0].lower() not in present]
+        if pipeline.options.server_timing:
+            headers.append(("Server-Timing", pipeline.server_timing(self)))
+        if pipeline.on_headers:
+            wrapped = WsgiHeaders(headers)
+            for change in pipeline.on_headers:
+                change(self, self.status, wrapped)
+        if exc_info is None:
+            write = self._start_response(status, headers)
+        else:
+            write = self._start_response(status, headers, exc_info)
+        return self._counted(write)
+
+    def _counted(self, write: Callable[[bytes], object]) -> Callable[[bytes], object]:
+        def counted(data: bytes) -> object:
+            self.begun = True
+            self.bytes_sent += len(data)
+            return write(data)
+
+        return counted
+
+    def answer(self, answer: BaseException | Reply, *, replace: bool = False) -> Iterable[bytes]:
+        """Start a complete answer made by the layer and return its body.
+
+        Args:
+            answer: What to say.
+            replace: Whether the application may have begun an answer that was not sent yet.
+        """
+        reply = self._pipeline.reply(self, answer)
+        self.too_large = False
+        status = f"{reply.status} {_phrase(reply.status)}"
+        exc_info = sys.exc_info() if replace and self.status else None
+        self.start(status, list(reply.headers), exc_info)
+        body = b"" if self.method == "HEAD" or reply.status in _NO_BODY else reply.body
+        return (body,)
+
+    def report(self, exc: BaseException, what: str) -> None:
+        """Log an exception that nobody foresaw."""
+        self._pipeline.report(self, exc, what)
+
+    def fail(self, exc: Exception) -> Iterable[bytes]:
+        """Return the answer for an exception that the application let out.
+
+        Raises it again when the answer has begun: then only the server can tell
+        the client, by cutting the connection.
+        """
+        pipeline = self._pipeline
+        if self.begun:
+            pipeline.report(self, exc, "unhandled error after the answer had begun")
+            raise exc
+        if self.too_large:
+            return self.answer(pipeline.too_large(), replace=True)
+        known = pipeline.renderer.translate(exc)
+        if known is None:
+            pipeline.report(self, exc, "unhandled error")
+            if pipeline.options.reraise_errors:
+                raise exc
+        else:
+            log_error(self, exc, known)
+        return self.answer(exc, replace=True)
+
+
+class Body:
+    """The iterable handed to the server: counts bytes, and ends the exchange with the last one.
+
+    That is known by ``Content-Length``, by exhaustion, or at the latest when the
+    server closes the iterable; a test client may never do so.
+    """
+
+    __slots__ = ("_exchange", "_inner", "_iterator")
+
+    def __init__(self, exchange: WsgiExchange, inner: Iterable[bytes]) -> None:
+        self._exchange = exchange
+        self._inner = inner
+        self._iterator: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        exchange = self._exchange
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._inner)
+            chunk = next(self._iterator)
+        except StopIteration:
+            exchange.finish()
+            raise
+        except Exception as exc:  # noqa: BLE001 - the outermost layer answers for everything
+            self._iterator = iter(exchange.fail(exc))
+            chunk = next(self._iterator)
+        exchange.begun = True
+        exchange.bytes_sent += len(chunk)
+        if exchange.bytes_sent >= exchange.expected:
+            exchange.finish()
+        return chunk
+
+    def close(self) -> None:
+        """Close the application's iterable, inside the context, and end the exchange."""
+        exchange = self._exchange
+        close = getattr(self._inner, "close", None)
+        try:
+            if close is not None:
+                exchange.resume()
+                close()
+        except Exception as exc:  # noqa: BLE001 - the answer is out; nobody else would tell
+            exchange.report(exc, "closing the answer failed")
+        finally:
+            exchange.finish(Outcome.DISCONNECTED if exchange.error is None else Outcome.FAILED)
+
+
+class SizedBody(Body):
+    """A body with a known number of chunks, from which servers derive ``Content-Length``."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._inner)  # type: ignore[arg-type]
+
+
+class BoundedInput:
+    """``wsgi.input`` that raises once more than the limit has been read."""
+
+    def __init__(self, inner: Any, exchange: WsgiExchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    def read(self, *size: int) -> bytes:
+        """Read like the stream beneath, counted."""
+        return self._exchange.count(self._inner.read(*size))
+
+    def readline(self, *size: int) -> bytes:
+        """Read a line like the stream beneath, counted."""
+        return self._exchange.count(self._inner.readline(*size))
+
+    def readlines(self, *hint: int) -> list[bytes]:
+        """Read lines like the stream beneath, counted."""
+        return [self._exchange.count(line) for line in self._inner.readlines(*hint)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._inner:
+            yield self._exchange.count(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _phrase(status: int) -> str:
+    from http import HTTPStatus
+
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def no_route(_environ: Environ, _status: int) -> str:
+    """Return the label of applications without a router."""
+    return UNMATCHED

@@ -1,0 +1,124 @@
+"""The request layer for any ASGI application; no framework needed.
+
+Example:
+    >>> from shared.api import Pipeline
+    >>> async def application(scope, receive, send):
+    ...     await send({"type": "http.response.start", "status": 204, "headers": []})
+    ...     await send({"type": "http.response.body"})
+    >>> layer = AsgiLayer(application, Pipeline())
+"""
+
+from typing import Any
+
+from shared.api._asgi import App, AsgiHeaders, Fallback, HttpExchange, Receive, RouteOf, Scope, Send
+from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Outcome
+from shared.api._pipeline import Pipeline
+from shared.api._websocket import WebSocketExchange
+from shared.context import enter_context, leave_context
+from shared.runtime import enter_runtime, leave_runtime
+
+__all__ = ["AsgiHeaders", "AsgiLayer", "HttpExchange", "WebSocketExchange"]
+
+
+class AsgiLayer:
+    """The one layer around an ASGI application.
+
+    Ids, trace and context, the runtime, security headers, body limit, errors,
+    access log and further jobs, in one pass. ``lifespan`` runs inside the runtime;
+    unknown scope types pass untouched.
+
+    Args:
+        app: The application.
+        pipeline: The compiled plan; a default one when None.
+        route_of: Returns the template of the route from the scope and the status;
+            without it every request counts as ``"unmatched"``.
+        fallback: Asked to answer an exception that nobody foresaw; returns whether it did.
+        disconnects: Exceptions that mean that the client has left.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        pipeline: Pipeline | None = None,
+        *,
+        route_of: RouteOf | None = None,
+        fallback: Fallback | None = None,
+        disconnects: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self.app = app
+        self.pipeline = pipeline or Pipeline()
+        self.route_of: RouteOf = route_of or no_route
+        self.fallback = fallback
+        self.disconnects = disconnects
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; see the ASGI specification, version 3."""
+        kind = scope["type"]
+        if kind == "lifespan" or EXCHANGE_KEY in scope:
+            await self._inside(scope, receive, send)
+        elif kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve below another layer, which does everything but know our runtime."""
+        token = enter_runtime(self.pipeline.runtime)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            leave_runtime(token)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pipeline = self.pipeline
+        exchange = HttpExchange(self, scope, receive, send)
+        exchange.identify()
+        scope[EXCHANGE_KEY] = exchange
+        runtime_token = enter_runtime(pipeline.runtime)
+        context_token = enter_context(exchange.context)
+        try:
+            refusal: Any = None
+            if exchange.may_have_body():
+                declared = exchange.header("content-length")
+                refusal = pipeline.check_length(declared) if declared is not None else None
+                receive = exchange.receive
+            if refusal is None and pipeline.on_request_async:
+                refusal = await pipeline.ask_jobs_async(exchange)
+            if refusal is None:
+                await self.app(scope, receive, exchange.send)
+                if not exchange.finished:
+                    await exchange.settle()
+            else:
+                await exchange.answer(refusal)
+        except Exception as exc:  # noqa: BLE001 - the outermost layer answers for everything
+            await exchange.fail(exc)
+        except BaseException as exc:
+            exchange.error = exc
+            exchange.abandon(Outcome.CANCELLED)
+            raise
+        finally:
+            # Without this the two would keep each other until the garbage collector comes.
+            scope.pop(EXCHANGE_KEY, None)
+            leave_context(context_token)
+            leave_runtime(runtime_token)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = WebSocketExchange(self, scope, receive, send)
+        exchange.identify()
+        scope[EXCHANGE_KEY] = exchange
+        runtime_token = enter_runtime(self.pipeline.runtime)
+        context_token = enter_context(exchange.context)
+        try:
+            await exchange.run()
+        finally:
+            # Without this the two would keep each other until the garbage collector comes.
+            scope.pop(EXCHANGE_KEY, None)
+            leave_context(context_token)
+            leave_runtime(runtime_token)
+
+
+def no_route(_scope: Scope, _status: int) -> str:
+    """Return the label of applications without a router."""
+    return UNMATCHED

@@ -1,0 +1,190 @@
+"""The request layer, the error handlers, OpenAPI and the health routes for FastAPI.
+
+Example:
+    >>> from fastapi import FastAPI
+    >>> app = FastAPI(routes=[])
+    >>> pipeline = install_layer(app)
+    >>> install_error_handlers(app)
+    >>> "ErrorEnvelope" in app.openapi()["components"]["schemas"]
+    True
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exception_handlers import (
+    http_exception_handler,
+    request_validation_exception_handler,
+    websocket_request_validation_exception_handler,
+)
+from fastapi.exceptions import (
+    RequestValidationError,
+    ResponseValidationError,
+    WebSocketRequestValidationError,
+)
+from starlette.responses import Response
+
+from shared.api import _openapi
+from shared.api import starlette as _starlette
+from shared.api._envelope_route import EnvelopeRoute
+from shared.api._exchange import RequestFinished
+from shared.api._installed import installation
+from shared.api._jobs import AccessSink, Job
+from shared.api._options import LayerOptions
+from shared.api._pipeline import Pipeline
+from shared.api._validation import describe_errors, validation_error
+from shared.api.starlette import EnvelopeResponse, uninstall
+from shared.errors import SharedError
+from shared.runtime import Runtime
+
+if TYPE_CHECKING:
+    from shared.monitoring import DetailPolicy, HealthRegistry
+
+__all__ = [
+    "EnvelopeResponse",
+    "EnvelopeRoute",
+    "add_health_routes",
+    "install_error_handlers",
+    "install_layer",
+    "uninstall",
+]
+
+_POLICY_VIOLATION = 1008
+
+
+def install_layer(
+    app: FastAPI,
+    options: LayerOptions | None = None,
+    *,
+    runtime: Runtime | None = None,
+    access: AccessSink | None = None,
+    jobs: Iterable[Job] = (),
+    observers: Iterable[Callable[[RequestFinished], object]] = (),
+) -> Pipeline:
+    """Put the request layer around *app*; as for Starlette.
+
+    The application's own documentation pages get the policy ``docs``, wherever
+    they are served. See :func:`shared.api.starlette.install_layer`.
+    """
+    record = installation(app)
+    present: Pipeline | None = record.find("layer", None)
+    pages = (app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url)
+    options = options.with_docs(pages) if options is not None else None
+    if present is None and options is None:
+        options = LayerOptions().with_docs(pages)
+    return _starlette.install_layer(
+        app, options, runtime=runtime, access=access, jobs=jobs, observers=observers
+    )
+
+
+def install_error_handlers(
+    app: FastAPI,
+    options: LayerOptions | None = None,
+    *,
+    runtime: Runtime | None = None,
+    openapi: bool = True,
+) -> None:
+    """Answer every error of *app* in the service's form, and document it.
+
+    As :func:`shared.api.starlette.install_error_handlers`; a refused input never
+    comes back to the caller.
+
+    Args:
+        app: The application.
+        options: The form; those of an installed layer, else the defaults, when None.
+        runtime: Whose :class:`~shared.errors.ErrorMap` translates foreign exceptions.
+        openapi: Whether the OpenAPI document describes these errors instead of
+            FastAPI's ``HTTPValidationError``.
+    """
+    _starlette.install_handlers(app, _fastapi_handlers, options, runtime, replaced=_DEFAULTS)
+    if openapi:
+        _document(app)
+
+
+_DEFAULTS: tuple[Any, ...] = (
+    http_exception_handler,
+    request_validation_exception_handler,
+    websocket_request_validation_exception_handler,
+)
+
+
+def _fastapi_handlers(handlers: _starlette.StarletteHandlers) -> dict[Any, Any]:
+    async def invalid_request(request: Any, exc: RequestValidationError) -> Response:
+        return handlers.respond(request, validation_error(exc))
+
+    async def invalid_response(request: Any, exc: ResponseValidationError) -> Response:
+        # FastAPI's own text quotes the response; this one goes to log and, in development, client.
+        error = SharedError(
+            "the response does not fit its declared model", details={"errors": describe_errors(exc.errors())}
+        )
+        return handlers.respond(request, error)
+
+    async def invalid_websocket(websocket: Any, _exc: WebSocketRequestValidationError) -> None:
+        # FastAPI's default sends the whole report, input included, as the reason.
+        await websocket.close(code=_POLICY_VIOLATION, reason="VALIDATION_ERROR")
+
+    return {
+        **_starlette.starlette_handlers(handlers),
+        RequestValidationError: invalid_request,
+        ResponseValidationError: invalid_response,
+        WebSocketRequestValidationError: invalid_websocket,
+    }
+
+
+def _document(app: FastAPI) -> None:
+    record = installation(app)
+    if record.find("openapi", None) is not None:
+        return
+    original = app.openapi
+    seen: list[Any] = [None, None]  # FastAPI's document, ours
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        if seen[0] is not document:
+            seen[:] = document, _openapi.with_errors(document)
+        return seen[1]  # type: ignore[no-any-return]
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    record.add("openapi", openapi, lambda: app.__dict__.pop("openapi", None) and None)
+
+
+def add_health_routes(
+    app: FastAPI,
+    registry: "HealthRegistry",
+    *,
+    health_path: str = "/health",
+    ready_path: str = "/ready",
+    live_path: str = "/live",
+    details: "DetailPolicy" = "internal",
+    include_in_schema: bool = False,
+) -> None:
+    """Answer the three probes; see :func:`shared.api.starlette.add_health_routes`.
+
+    Args:
+        app: The application.
+        registry: Whose checks and lifecycle decide.
+        health_path: Path of the full report.
+        ready_path: Path of the readiness probe.
+        live_path: Path of the liveness probe.
+        details: Who sees the parts: ``"always"``, ``"never"`` or ``"internal"`` callers.
+        include_in_schema: Whether the OpenAPI document lists them.
+    """
+    paths = (health_path, ready_path, live_path)
+    _starlette.add_health_routes(
+        app, registry, health_path=health_path, ready_path=ready_path, live_path=live_path, details=details
+    )
+    record = installation(app)
+    if not include_in_schema or record.find("health schema", None) is not None:
+        return
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return _openapi.with_health(original(), paths)
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+    def undo() -> None:
+        app.openapi = original  # type: ignore[method-assign]
+
+    record.add("health schema", openapi, undo)

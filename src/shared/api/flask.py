@@ -1,0 +1,328 @@
+"""The request layer, the error handlers and the health routes for Flask.
+
+Example:
+    >>> from flask import Flask
+    >>> app = Flask("docs")
+    >>> pipeline = install_layer(app)
+    >>> install_error_handlers(app)
+    >>> app.test_client().get("/nowhere").json["error"]["code"]
+    'NOT_FOUND'
+    >>> uninstall(app)
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from flask import Flask, abort, got_request_exception, has_request_context, request
+from flask import Response as FlaskResponse
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request as WerkzeugRequest
+
+from shared.api._envelope import success_bytes
+from shared.api._errors import Reply, bad_body, from_http, is_bad_json
+from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, RequestFinished
+from shared.api._handlers import ErrorHandlers
+from shared.api._installed import installation
+from shared.api._jobs import AccessSink, Job
+from shared.api._options import LayerOptions
+from shared.api._pipeline import Pipeline
+from shared.api.wsgi import WsgiLayer
+from shared.constants import DEFAULT_API_VERSION, SuccessMessage
+from shared.runtime import Runtime
+
+if TYPE_CHECKING:
+    from shared.monitoring import DetailPolicy, HealthRegistry
+
+__all__ = [
+    "EnvelopeResponse",
+    "add_health_routes",
+    "enveloped",
+    "install_error_handlers",
+    "install_layer",
+    "uninstall",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
+
+
+class EnvelopeResponse(FlaskResponse):
+    """Sends data in the envelope of a success.
+
+    Args:
+        data: The data, or a :class:`shared.api.Success`.
+        status: HTTP status; with 204 and 304 nothing is sent.
+        message: One line for people.
+        meta: Facts beside the data.
+        version: Version of the API; that of the request's layer when None.
+        headers: More headers.
+
+    Example:
+        >>> EnvelopeResponse({"id": 7}, 201).json["data"]
+        {'id': 7}
+    """
+
+    def __init__(
+        self,
+        data: Any = None,
+        status: int = 200,
+        *,
+        message: str = str(SuccessMessage.OPERATION),
+        meta: Any = None,
+        version: str | None = None,
+        headers: Any = None,
+    ) -> None:
+        body = b""
+        if status >= 200 and status not in (204, 304):
+            body = success_bytes(data, message, version=version or _version(), meta=meta)
+        super().__init__(body, status, headers, mimetype="application/json")
+
+
+def _version() -> str:
+    exchange = request.environ.get(EXCHANGE_KEY) if has_request_context() else None
+    return DEFAULT_API_VERSION if exchange is None else exchange.api_version
+
+
+def enveloped(view: Callable[P, R]) -> Callable[P, Any]:
+    """Send what *view* returns in the envelope of a success.
+
+    The view may return data, ``(data, status)`` or ``(data, status, headers)``;
+    data may be a :class:`shared.api.Success`. A response object stays untouched.
+
+    Example:
+        >>> app = Flask("docs")
+        >>> @app.get("/answer")
+        ... @enveloped
+        ... def answer():
+        ...     return 42
+        >>> app.test_client().get("/answer").json["data"]
+        42
+    """
+
+    @wraps(view)
+    def send(*args: P.args, **kwargs: P.kwargs) -> Any:
+        result: Any = view(*args, **kwargs)
+        if isinstance(result, FlaskResponse) or callable(result):
+            return result
+        status, headers = 200, None
+        if isinstance(result, tuple) and 2 <= len(result) <= 3 and isinstance(result[1], int):
+            result, status, headers = (*result, None)[:3]
+        return EnvelopeResponse(result, status, headers=headers)
+
+    return send
+
+
+def install_layer(
+    app: Flask,
+    options: LayerOptions | None = None,
+    *,
+    runtime: Runtime | None = None,
+    access: AccessSink | None = None,
+    jobs: Iterable[Job] = (),
+    observers: Iterable[Callable[[RequestFinished], object]] = (),
+) -> Pipeline:
+    """Put the request layer around *app*, as its ``wsgi_app``.
+
+    Idempotent; *app* stays a Flask object, and other wrappers may be put around
+    ``wsgi_app`` before or after.
+
+    Args:
+        app: The application.
+        options: What to do; the defaults when None.
+        runtime: Made current during each request; the one in force when None.
+        access: Where access lines go.
+        jobs: Further jobs, in order.
+        observers: Called after each exchange.
+
+    Returns:
+        The compiled plan.
+
+    Raises:
+        ConfigurationError: The layer is installed with other options.
+    """
+    record = installation(app)
+    present: Pipeline | None = record.find("layer", options)
+    if present is not None:
+        return present
+    pipeline = Pipeline(options, runtime=runtime, access=access, jobs=jobs, observers=observers)
+    layer = WsgiLayer(app.wsgi_app, pipeline, route_of=RuleLabels())
+    setattr(app, "wsgi_app", layer)  # noqa: B010 - Flask's documented way, which its types refuse
+
+    def undo() -> None:
+        if app.wsgi_app is layer:
+            setattr(app, "wsgi_app", layer.app)  # noqa: B010
+        else:  # somebody wrapped us: become transparent instead
+            layer.bypass = True
+
+    record.add("layer", pipeline, undo)
+    return pipeline
+
+
+class RuleLabels:
+    """Finds the template of a finished Flask request: ``/users/{id}`` for ``/users/<int:id>``."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {}
+
+    def __call__(self, environ: Any, _status: int) -> str:
+        """Return the template; ``"unmatched"`` when no rule answered."""
+        rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+        if rule is None:
+            return UNMATCHED
+        label = self._labels.get(rule.rule)
+        if label is None:
+            label = self._labels[rule.rule] = _CONVERTER.sub(r"{\1}", rule.rule)
+        return label
+
+
+# --- errors -----------------------------------------------------------------------------
+
+
+def install_error_handlers(
+    app: Flask, options: LayerOptions | None = None, *, runtime: Runtime | None = None
+) -> None:
+    """Answer every error of *app* in the service's form; see :class:`LayerOptions`.
+
+    Handlers for more special classes or for status codes win, whenever they are
+    registered. Unforeseen exceptions still send Flask's ``got_request_exception``.
+    Idempotent.
+
+    Args:
+        app: The application.
+        options: The form; those of an installed layer, else the defaults, when None.
+        runtime: Whose :class:`~shared.errors.ErrorMap` translates foreign exceptions.
+
+    Raises:
+        ConfigurationError: The handlers are installed with other options.
+    """
+    record = installation(app)
+    if record.find("error handlers", options) is not None:
+        return
+    handlers = FlaskHandlers.of(app, options, runtime)
+    handlers.app = app
+    table = app.error_handler_spec[None][None]
+    before = table.get(Exception)
+    if before is None:
+        table[Exception] = handlers.answer
+
+    def undo() -> None:
+        if table.get(Exception) == handlers.answer:
+            del table[Exception]
+
+    record.add("error handlers", handlers, undo)
+
+
+class FlaskHandlers(ErrorHandlers):
+    """The exception handler in Flask's form."""
+
+    app: Flask
+
+    def answer(self, exc: Exception) -> Any:
+        """Return the answer for *exc* as a Flask response."""
+        error: BaseException = exc
+        original = getattr(exc, "original_exception", None)
+        if original is not None and self.options.reraise_errors:
+            raise original  # Flask came back with what was raised below
+        if isinstance(exc, HTTPException):
+            if exc.response is not None or exc.code is None or exc.code < 400:
+                return exc  # a redirect, or a response that the author made
+            error = _from_werkzeug(exc)
+        elif is_bad_json(exc, WerkzeugRequest.get_json):
+            error = bad_body(exc)
+        elif self.renderer.translate(exc) is None:
+            if self.options.reraise_errors:
+                raise exc
+            got_request_exception.send(self.app, _async_wrapper=self.app.ensure_sync, exception=exc)
+        exchange = request.environ.get(EXCHANGE_KEY)
+        reply = self.reply(error, exchange=exchange, accept=request.headers.get("Accept"), path=request.path)
+        return FlaskResponse(reply.body, reply.status, list(reply.headers))
+
+
+def _from_werkzeug(exc: HTTPException) -> Any:
+    cause: BaseException | None = exc
+    for _ in range(4):  # Flask wraps werkzeug's error, which wraps that of the parser
+        cause = None if cause is None else cause.__cause__ or cause.__context__
+        if exc.code == 400 and cause is not None and is_bad_json(cause, WerkzeugRequest.get_json):
+            return bad_body(cause)
+    headers = {
+        name: value
+        for name, value in exc.get_headers(request.environ)
+        if name.lower() not in ("content-type", "content-length")
+    }
+    # Werkzeug's own sentences are written for people at a browser.
+    detail = None if exc.description == type(exc).description else exc.description
+    return from_http(exc.code or 500, detail, headers)
+
+
+# --- health -----------------------------------------------------------------------------
+
+
+def add_health_routes(
+    app: Flask,
+    registry: "HealthRegistry",
+    *,
+    health_path: str = "/health",
+    ready_path: str = "/ready",
+    live_path: str = "/live",
+    details: "DetailPolicy" = "internal",
+) -> None:
+    """Answer the three probes; see :class:`shared.monitoring.HealthEndpoints`.
+
+    Idempotent; a path that the application already serves keeps its own answer.
+    After :func:`uninstall` the paths answer 404: Flask cannot forget a rule.
+
+    Args:
+        app: The application.
+        registry: Whose checks and lifecycle decide.
+        health_path: Path of the full report.
+        ready_path: Path of the readiness probe.
+        live_path: Path of the liveness probe.
+        details: Who sees the parts: ``"always"``, ``"never"`` or ``"internal"`` callers.
+    """
+    from shared.monitoring import HealthEndpoints
+
+    record = installation(app)
+    if record.find("health routes", None) is not None:
+        return
+    endpoints = HealthEndpoints(registry, details=details)
+    views: dict[str, tuple[str, Callable[[], Any]]] = {
+        "shared_health": (health_path, lambda: endpoints.health(**_caller())),
+        "shared_ready": (ready_path, lambda: endpoints.ready(**_caller())),
+        "shared_live": (live_path, endpoints.live),
+    }
+    taken = {rule.rule for rule in app.url_map.iter_rules()}
+    for name, (path, probe) in views.items():
+        if name in app.view_functions:  # left by an earlier uninstall()
+            app.view_functions[name] = _view(probe)
+        elif path not in taken:
+            app.add_url_rule(path, name, _view(probe), methods=["GET"])
+
+    def undo() -> None:
+        for name in views:
+            if name in app.view_functions:
+                app.view_functions[name] = lambda: abort(404)
+
+    record.add("health routes", endpoints, undo)
+
+
+def _view(probe: Callable[[], Any]) -> Callable[[], FlaskResponse]:
+    def view() -> FlaskResponse:
+        reply = Reply(*probe())
+        return FlaskResponse(reply.body, reply.status, list(reply.headers))
+
+    return view
+
+
+def _caller() -> dict[str, Any]:
+    # Behind a proxy the peer is the proxy: an internal address that proves nothing.
+    proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return {"accept": request.headers.get("Accept", ""), "client": None if proxied else request.remote_addr}
+
+
+def uninstall(app: Flask) -> None:
+    """Take out of *app* everything this module put in, last first."""
+    installation(app).remove_all()

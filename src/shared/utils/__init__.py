@@ -1,0 +1,49 @@
+"""Small things every service needs: ids, checks, text, files, mappings, pages, timing.
+
+For the code of services; no other room of the library imports it. Nothing here
+keeps state or needs settings, and heavy libraries are imported by the call that
+needs them. Bad input gets a clear error; the ``is_valid_*`` functions answer False.
+"""
+
+from shared.utils._files import calculate_file_hash, format_file_size, sanitize_filename
+from shared.utils._ids import (
+    generate_short_id,
+    generate_slug,
+    generate_timestamp_id,
+    generate_uuid,
+    parse_timestamp_id,
+)
+from shared.utils._mappings import deep_merge, flatten_dict, get_nested_value, unflatten_dict
+from shared.utils._pagination import Page, paginate
+from shared.utils._passwords import PasswordCheck, PasswordRule, PasswordRules, validate_password
+from shared.utils._text import chunk_text, clean_text, extract_hashtags, extract_mentions, truncate_text
+from shared.utils._validation import is_valid_email, is_valid_phone, is_valid_url
+
+__all__ = [
+    "Page",
+    "PasswordCheck",
+    "PasswordRule",
+    "PasswordRules",
+    "calculate_file_hash",
+    "chunk_text",
+    "clean_text",
+    "deep_merge",
+    "extract_hashtags",
+    "extract_mentions",
+    "flatten_dict",
+    "format_file_size",
+    "generate_short_id",
+    "generate_slug",
+    "generate_timestamp_id",
+    "generate_uuid",
+    "get_nested_value",
+    "is_valid_email",
+    "is_valid_phone",
+    "is_valid_url",
+    "paginate",
+    "parse_timestamp_id",
+    "sanitize_filename",
+    "truncate_text",
+    "unflatten_dict",
+    "validate_password",
+]

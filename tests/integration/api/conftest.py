@@ -1,0 +1,35 @@
+import pytest
+
+from shared.runtime import Runtime
+from tests.integration.api._apps import FRAMEWORKS, Service
+from tests.unit.api._drive import Lines
+
+
+@pytest.fixture
+def lines():
+    return Lines()
+
+
+@pytest.fixture
+def runtime():
+    made = Runtime("test")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request):
+    return request.param
+
+
+@pytest.fixture
+def make_service(framework, runtime, lines):
+    def make(options=None):
+        return Service(framework, options, runtime, lines)
+
+    return make
+
+
+@pytest.fixture
+def service(make_service):
+    return make_service()
