@@ -15,6 +15,7 @@ Example:
     {'order_id': 'o-7', 'step': 'pay'}
 """
 
+from shared.context._outgoing import outgoing_headers
 from shared.context._propagation import ContextThreadPoolExecutor, with_context
 from shared.context._request import (
     RequestContext,
@@ -59,6 +60,7 @@ __all__ = [
     "leave_context",
     "new_identity",
     "new_request_id",
+    "outgoing_headers",
     "request_context",
     "set_principal",
     "set_tenant",

@@ -40,4 +40,5 @@ class ContextThreadPoolExecutor(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Schedule the call; see :meth:`concurrent.futures.Executor.submit`."""
-        return super().submit(copy_context().run, fn, *args, **kwargs)
+        run: Callable[..., R] = copy_context().run
+        return super().submit(run, fn, *args, **kwargs)
