@@ -21,7 +21,7 @@ _POLL: Final = 0.02  # seconds between looks at the work in flight; there is no 
 
 
 class LifecycleState(StrEnum):
-    """Where a service is in its life; it only ever moves down this list.
+    """Where a service is in its life; it moves down this list, and only a reset begins again.
 
     Example:
         >>> [str(state) for state in LifecycleState]
@@ -221,7 +221,7 @@ class Lifecycle:
             time.sleep(_POLL)
         abandoned = len(self._active)
         failed = []
-        for name, callback in self._take_flushes():
+        for name, callback in reversed(tuple(self._flushes)):
             future = _call_in_thread(name, callback)
             try:
                 future.result(max(_POLL, self.drain_left()))
@@ -239,7 +239,7 @@ class Lifecycle:
             await asyncio.sleep(_POLL)
         abandoned = len(self._active)
         failed = []
-        for name, callback in self._take_flushes():
+        for name, callback in reversed(tuple(self._flushes)):
             try:
                 async with asyncio.timeout(max(_POLL, self.drain_left())):
                     if inspect.iscoroutinefunction(callback):
@@ -250,6 +250,26 @@ class Lifecycle:
                 failed.append(_note(name))
         return self._stop(abandoned, failed)
 
+    def reset(self) -> None:
+        """Begin again after the end, as an application does whose start-up runs twice.
+
+        Flush callbacks stay registered. Without effect unless stopped.
+
+        Example:
+            >>> lifecycle = Lifecycle(drain_delay=0)
+            >>> _ = lifecycle.finish()
+            >>> lifecycle.reset()
+            >>> lifecycle.state
+            <LifecycleState.STARTING: 'starting'>
+        """
+        if self._state is not LifecycleState.STOPPED:
+            return
+        self.drain_reason = None
+        self._drain_began = None
+        self._outcome = None
+        self._active.clear()
+        self._state = self._announced = LifecycleState.STARTING
+
     def close(self) -> None:
         """Finish, when nobody has; called by the runtime that owns this object."""
         self.finish()
@@ -257,10 +277,6 @@ class Lifecycle:
     async def aclose(self) -> None:
         """Finish, when nobody has; called by the runtime that owns this object."""
         await self.afinish()
-
-    def _take_flushes(self) -> list[tuple[str, Callable[[], Any]]]:
-        taken, self._flushes = self._flushes[::-1], []
-        return taken
 
     def _stop(self, abandoned: int, failed: list[str]) -> DrainFinished:
         began = self._clock() if self._drain_began is None else self._drain_began

@@ -274,6 +274,21 @@ class Runtime:
             self._instances = {}
             return waiting
 
+    def reopen(self) -> None:
+        """Build again after :meth:`close`, as an application does whose start-up runs twice.
+
+        Factories are still known; nothing of what was closed comes back.
+
+        Example:
+            >>> runtime = Runtime()
+            >>> runtime.close()
+            >>> runtime.reopen()
+            >>> runtime.get(list, lambda rt: [1])
+            [1]
+        """
+        with self._lock:
+            self._closed = False
+
     @property
     def closed(self) -> bool:
         """Whether :meth:`close` or :meth:`aclose` has begun."""
