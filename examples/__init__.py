@@ -1,0 +1,1 @@
+"""Reference services built on `shared`, and the tour that checks them."""

@@ -1,0 +1,61 @@
+"""catalog: says what can be bought and for how much. Flask; run it with any WSGI server.
+
+waitress-serve --listen=127.0.0.1:8002 examples.catalog.app:app
+"""
+
+from flask import Flask, request
+from pydantic import BaseModel, Field
+
+from shared.api import Success, load_model
+from shared.api.flask import enveloped
+from shared.errors import ConflictError, ResourceNotFoundError
+from shared.logging import bind, get_logger
+from shared.service import install
+
+log = get_logger(__name__)
+app = install(Flask(__name__), service="catalog")
+
+
+class Item(BaseModel):
+    """Something to buy."""
+
+    sku: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
+    name: str = Field(min_length=1, max_length=80)
+    price_cents: int = Field(gt=0, le=1_000_000)
+
+
+items = {
+    "espresso": Item(sku="espresso", name="Espresso", price_cents=240),
+    "cortado": Item(sku="cortado", name="Cortado", price_cents=310),
+}
+
+
+@app.get("/items")
+@enveloped
+def list_items():
+    return list(items.values())
+
+
+@app.get("/items/<sku>")
+@enveloped
+def get_item(sku: str):
+    bind(sku=sku)
+    if sku not in items:
+        raise ResourceNotFoundError(resource="item", resource_id=sku)
+    log.info("item looked up", price_cents=items[sku].price_cents)
+    return items[sku]
+
+
+@app.post("/items")
+@enveloped
+def add_item():
+    item = load_model(Item, request.get_json())
+    if item.sku in items:
+        raise ConflictError("an item with this sku exists", details={"sku": item.sku})
+    items[item.sku] = item
+    return Success(item, message="Item added"), 201
+
+
+@app.get("/broken")
+def broken():
+    raise RuntimeError("the password is hunter2")  # must never reach a client

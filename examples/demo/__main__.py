@@ -1,0 +1,104 @@
+"""Run the tour: `python -m examples.demo [--serve] [--json]`."""
+
+import argparse
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from examples.demo._fleet import ROOT, Server, free_port
+from examples.demo._report import Report
+from examples.demo._tour import take_tour
+
+
+def main() -> int:
+    """Start the fleet, take the tour, stop the fleet; return 0 when everything held."""
+    options = _options()
+    report = Report(as_json=options.json)
+    with tempfile.TemporaryDirectory(prefix="shared-demo-") as folder:
+        fleet = _fleet(Path(folder))
+        services = []
+        try:
+            report.heading("Starting two services on loopback")
+            for server in fleet:
+                server.start()
+            for server in fleet:
+                with report.step(f"{server.name} answers /live") as facts:
+                    seconds = server.wait_until_live()
+                    facts.append(f"{server.url} after {seconds:.1f} s")
+                    services.append(_row(server, seconds))
+            if not report.failed:
+                take_tour(report, *fleet, stop_at_end=not options.serve)
+            report.summary(services)
+            if options.serve and not report.failed:
+                _serve(fleet)
+        finally:
+            for server in fleet:
+                server.stop()
+    return 1 if report.failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
+    parser.add_argument("--serve", action="store_true", help="keep the services running until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser.parse_args()
+
+
+def _fleet(folder: Path) -> tuple[Server, Server]:
+    catalog_port, orders_port = free_port(), free_port()
+    secret = secrets.token_urlsafe(48)
+    # What a deployment would set; the library refuses to start in production without.
+    common = {
+        "ENVIRONMENT": "production",
+        "ENV_FILE": "off",
+        "JWT_SECRET_KEY": secret,
+        "DB_ALLOW_SQLITE": "true",
+        "DRAIN_DELAY_SECONDS": "0.3",
+        "DRAIN_TIMEOUT_SECONDS": "5",
+        "MAX_BODY_BYTES": "20000",
+    }
+    catalog = Server(
+        "catalog",
+        ["-m", "waitress", f"--listen=127.0.0.1:{catalog_port}", "examples.catalog.app:app"],
+        catalog_port,
+        folder / "catalog.log",
+        common,
+    )
+    orders = Server(
+        "orders",
+        ["-m", "uvicorn", "examples.orders.app:app", "--host=127.0.0.1", f"--port={orders_port}"],
+        orders_port,
+        folder / "orders.log",
+        {**common, "CATALOG_URL": catalog.url},
+    )
+    return catalog, orders
+
+
+def _row(server: Server, seconds: float) -> dict[str, object]:
+    source = (ROOT / "examples" / server.name / "app.py").read_text()
+    return {
+        "name": server.name,
+        "server": server.command[1],
+        "url": server.url,
+        "lines": len(source.splitlines()),
+        "start": seconds,
+    }
+
+
+def _serve(fleet: tuple[Server, ...]) -> None:
+    print("\n  Running until Ctrl-C. Try:")
+    for server in fleet:
+        print(f"    curl -s {server.url}/health")
+    orders = fleet[-1]
+    print(f"    open {orders.url}/docs")
+    try:
+        while all(server.process is not None and server.process.poll() is None for server in fleet):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        print("\n  stopping")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""What the orders service can be told from outside, besides what every service can."""
+
+from shared.config import Section, Settings, setting
+
+
+class OrdersSection(Section):
+    """Settings of this service alone."""
+
+    CATALOG_URL: str = setting("http://127.0.0.1:8002", "Where the catalog service answers.")
+    MAX_QUANTITY: int = setting(100, "Most items in one order.", ge=1, le=10_000)
+
+
+class OrdersSettings(Settings):
+    """Everything the orders service can be told."""
+
+    orders: OrdersSection
