@@ -3,13 +3,14 @@
 import ast
 import importlib
 import importlib.metadata
+import re
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from shared.errors import MissingDependencyError
-from tests.house._repo import shown, source_files, tree_of
+from tests.house._repo import ROOT, shown, source_files, tree_of
 from tests.packaging._install import PROJECT
 
 EXTRAS = PROJECT["optional-dependencies"]
@@ -99,3 +100,18 @@ def test_an_entry_point_leads_somewhere(value):
     found = importlib.import_module(module)
 
     assert not attribute or callable(getattr(found, attribute))
+
+
+def test_the_page_on_installing_lists_every_extra_with_what_it_brings():
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| ([^|]+) \|", page, re.MULTILINE))
+    brought = {
+        extra: ", ".join(sorted(Requirement(text).name for text in texts))
+        for extra, texts in EXTRAS.items()
+        if extra != "all"
+    }
+
+    assert {
+        extra: ", ".join(sorted(row.split(", "))) for extra, row in rows.items() if extra != "all"
+    } == brought
+    assert "all" in rows

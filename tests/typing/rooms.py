@@ -45,7 +45,7 @@ with breaker:
 settings = get_settings()
 assert_type(settings, Settings)
 assert_type(settings.app.DEBUG, bool)
-settings.app.DEBUGG  # type: ignore[attr-defined]
+misspelt = settings.app.DEBUGG  # type: ignore[attr-defined]
 with override_settings(LOG_LEVEL="DEBUG") as changed:
     assert_type(changed, Settings)
 
