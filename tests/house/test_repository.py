@@ -182,3 +182,10 @@ def test_the_page_on_floors_shows_the_floors_of_the_contract():
     drawn = [room for row in rows for room in re.findall(r"`(\w+)`", row)]
 
     assert drawn == [room for floor in floors() for room in floor]
+
+
+def test_the_reference_index_links_every_page_of_the_reference():
+    index = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
+    pages = sorted(path.name for path in (DOCS / "reference").glob("*.md") if path.name != "index.md")
+
+    assert [page for page in pages if f"]({page})" not in index] == [], "add a row to docs/reference/index.md"
