@@ -63,7 +63,7 @@ class Point:
         ([Colour.RED, 2**70], ["red", 2**70]),
         ({"s": {2**70}}, {"s": [2**70]}),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_value_has_its_documented_form(value, expected):
     assert json.loads(dumps(value)) == expected
