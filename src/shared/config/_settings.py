@@ -215,6 +215,11 @@ class Settings(BaseSettings):
     def __reduce__(self) -> NoReturn:
         refuse_pickle(type(self).__name__)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The ``.env`` and settings files that were read."""
+        return tuple(layer.path for layer in self._outcome.layers if layer.path is not None)
+
     def found(self, name: str) -> Found:
         """Return where the setting *name* was found; for :func:`explain`."""
         return self._outcome.found[name]

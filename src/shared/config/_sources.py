@@ -45,6 +45,7 @@ class Layer:
     problems: list[Problem] = field(default_factory=list)
     reads_files: bool = False  # NAME_FILE points to a file with the value of NAME
     base: Path | None = None  # where relative paths of NAME_FILE start
+    path: Path | None = None  # the file it was read from
 
     def add(self, name: str, value: Any, origin: str) -> None:
         """Keep *value* unless it is empty: an empty variable counts as not set."""
@@ -107,7 +108,7 @@ def from_env_file(path: Path, environ: Mapping[str, str]) -> Layer:
     ``${NAME}`` and ``${NAME:-default}`` are replaced from the environment, then
     from what stands above in the file.
     """
-    layer = Layer(".env", reads_files=True, base=path.parent)
+    layer = Layer(".env", reads_files=True, base=path.parent, path=path)
     text = _read_text(path, "ENV_FILE", layer, MAX_FILE_BYTES)
     if text is None:
         return layer
@@ -219,7 +220,7 @@ def _read_bytes(path: Path, limit: int) -> bytes:
 
 def from_settings_file(path: Path, sections: Iterable[str]) -> Layer:
     """A TOML, YAML or JSON file: settings at the top or in a table named like their section."""
-    layer = Layer("file")
+    layer = Layer("file", path=path)
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
         known = ", ".join(sorted(_PARSERS))

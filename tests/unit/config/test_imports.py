@@ -1,10 +1,14 @@
 """What importing the room loads, seen from a fresh interpreter."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import shared
 
 HEAVY = {
     "alembic", "boto3", "fastapi", "flask", "openai", "orjson", "prometheus_client", "redis", "sqlalchemy", "starlette",
@@ -15,7 +19,8 @@ HEAVY = {
 def loaded_by(code):
     """The top-level modules that *code* loads."""
     script = f"import sys\n{code}\nimport json; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    env = {**os.environ, "PYTHONPATH": str(Path(shared.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
