@@ -29,6 +29,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     {
         "config": Verb("shared._cli._config", "check, explain and document the settings"),
         "doctor": Verb("shared._cli._doctor", "look for what is wrong with an installation and its settings"),
+        "health": Verb("shared._cli._health", "ask a health probe and answer by the exit code"),
     }
 )
 
@@ -40,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments without the program's name; default those of the process.
 
     Example:
-        >>> main(["--version"])  # doctest: +ELLIPSIS
-        shared ...
-        0
+        >>> main(["config", "explain", "DB_POOL_SIZE", "--json"]) in (0, 78)  # doctest: +ELLIPSIS
+        {...
+        True
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:

@@ -4,7 +4,13 @@ Nothing here knows a web framework; the faces send what these objects answer.
 Importing the room loads the standard library only.
 """
 
-from shared.monitoring._accessors import get_health_registry, get_health_status, get_lifecycle
+from shared.monitoring._accessors import (
+    get_health_registry,
+    get_health_status,
+    get_lifecycle,
+    get_metrics,
+)
+from shared.monitoring._answer import HttpAnswer
 from shared.monitoring._builtin_checks import disk_check, memory_check, threshold_check
 from shared.monitoring._check import (
     CheckCallable,
@@ -14,7 +20,7 @@ from shared.monitoring._check import (
     HealthSource,
     HealthStatus,
 )
-from shared.monitoring._endpoints import DetailPolicy, HealthEndpoints, HttpAnswer
+from shared.monitoring._endpoints import DetailPolicy, HealthEndpoints
 from shared.monitoring._events import (
     CheckChanged,
     DrainFinished,
@@ -22,21 +28,45 @@ from shared.monitoring._events import (
     LifecycleChanged,
     ReadinessChanged,
 )
+from shared.monitoring._http_metrics import FinishedRequest, HttpMetrics
 from shared.monitoring._lifecycle import Lifecycle, LifecycleState
 from shared.monitoring._loop import EventLoopMonitor
+from shared.monitoring._metric_collect import Reading
+from shared.monitoring._metric_definition import DURATION_BUCKETS, MetricDefinition
+from shared.monitoring._metric_family import Counter, Gauge, Histogram
+from shared.monitoring._metrics import Metrics
+from shared.monitoring._process_metrics import ProcessMetrics, build_info
 from shared.monitoring._registry import HealthRegistry
 from shared.monitoring._report import HealthReport
+from shared.monitoring._room_metrics import (
+    AIMetrics,
+    BusinessMetrics,
+    CacheMetrics,
+    DatabaseMetrics,
+    FlagMetrics,
+    JobMetrics,
+    ResilienceMetrics,
+)
 from shared.monitoring._signals import DrainOnSignal
 
 __all__ = [
+    "DURATION_BUCKETS",
+    "AIMetrics",
+    "BusinessMetrics",
+    "CacheMetrics",
     "CheckCallable",
     "CheckChanged",
     "CheckOutcome",
     "CheckResult",
+    "Counter",
+    "DatabaseMetrics",
     "DetailPolicy",
     "DrainFinished",
     "DrainOnSignal",
     "EventLoopMonitor",
+    "FinishedRequest",
+    "FlagMetrics",
+    "Gauge",
     "HealthChanged",
     "HealthCheck",
     "HealthEndpoints",
@@ -44,15 +74,25 @@ __all__ = [
     "HealthReport",
     "HealthSource",
     "HealthStatus",
+    "Histogram",
     "HttpAnswer",
+    "HttpMetrics",
+    "JobMetrics",
     "Lifecycle",
     "LifecycleChanged",
     "LifecycleState",
+    "MetricDefinition",
+    "Metrics",
+    "ProcessMetrics",
     "ReadinessChanged",
+    "Reading",
+    "ResilienceMetrics",
+    "build_info",
     "disk_check",
     "get_health_registry",
     "get_health_status",
     "get_lifecycle",
+    "get_metrics",
     "memory_check",
     "threshold_check",
 ]

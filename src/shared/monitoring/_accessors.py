@@ -4,6 +4,7 @@ from typing import Any
 
 from shared.monitoring._builtin_checks import memory_check
 from shared.monitoring._lifecycle import Lifecycle
+from shared.monitoring._metrics import Metrics
 from shared.monitoring._registry import HealthRegistry
 from shared.runtime import Runtime, current
 
@@ -28,6 +29,18 @@ def get_health_registry() -> HealthRegistry:
         ('memory',)
     """
     return current().get(HealthRegistry, _registry)
+
+
+def get_metrics() -> Metrics:
+    """Return the current runtime's metrics, built on first use.
+
+    Example:
+        >>> signups = get_metrics().counter("signups", "People who signed up.")
+        >>> signups.inc()
+        >>> get_metrics().value("signups_total")
+        1.0
+    """
+    return current().get(Metrics, _metrics)
 
 
 def get_health_status(*, details: bool = True) -> dict[str, Any]:
@@ -62,6 +75,13 @@ def _lifecycle(runtime: Runtime) -> Lifecycle:
         drain_timeout=monitoring.DRAIN_TIMEOUT_SECONDS,
         events=runtime.events,
     )
+
+
+def _metrics(runtime: Runtime) -> Metrics:
+    from shared.config import get_settings
+
+    del runtime
+    return Metrics(get_settings().app.SERVICE_NAME)
 
 
 def _registry(runtime: Runtime) -> HealthRegistry:

@@ -2,10 +2,11 @@
 
 import ipaddress
 import json
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from shared.errors import InvalidArgumentError
 from shared.monitoring._accept import preferred
+from shared.monitoring._answer import HttpAnswer
 from shared.monitoring._check import HealthStatus
 from shared.monitoring._loop import EventLoopMonitor
 from shared.monitoring._registry import HealthRegistry
@@ -16,22 +17,6 @@ DetailPolicy: TypeAlias = Literal["always", "never", "internal"]
 _JSON: Final = "application/json"
 _HEALTH_JSON: Final = "application/health+json"
 _POLICIES: Final = ("always", "never", "internal")
-
-
-class HttpAnswer(NamedTuple):
-    """A whole HTTP answer, ready to send.
-
-    ``headers`` are pairs of text; ``Content-Length`` is the server's business.
-
-    Example:
-        >>> status, headers, body = HttpAnswer(200, (("Content-Type", "text/plain"),), b"ok")
-        >>> status, body
-        (200, b'ok')
-    """
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class HealthEndpoints:

@@ -7,6 +7,8 @@ from typing import Any
 
 from shared.errors import InvalidArgumentError
 from shared.monitoring._check import HealthCheck, HealthStatus
+from shared.monitoring._metric_series import GaugeSeries, HistogramSeries
+from shared.monitoring._metrics import Metrics
 
 
 class EventLoopMonitor:
@@ -57,6 +59,8 @@ class EventLoopMonitor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat_at: float | None = None
         self._lag = 0.0
+        self._gauge: GaugeSeries | None = None
+        self._histogram: HistogramSeries | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Begin to beat on *loop*, or on the running one; starting again moves the heartbeat there.
@@ -103,6 +107,18 @@ class EventLoopMonitor:
         """Return a check that degrades when the loop lags; never critical."""
         return HealthCheck(name, self._check, critical=False)
 
+    def show(self, metrics: Metrics) -> None:
+        """Show every beat in *metrics*, as ``asyncio_event_loop_lag`` and ``_delay``, in seconds."""
+        self._gauge = metrics.gauge(
+            "asyncio_event_loop_lag", "Lateness of the last beat.", unit="seconds", mode="max"
+        ).labels()
+        self._histogram = metrics.histogram(
+            "asyncio_event_loop_delay",
+            "Lateness of all beats.",
+            unit="seconds",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+        ).labels()
+
     async def _check(self) -> dict[str, Any]:
         # A coroutine, so that it needs no thread; it does not wait.
         lag = self.lag
@@ -117,3 +133,6 @@ class EventLoopMonitor:
         self._lag = max(0.0, now - beat_at - self.interval)
         self._beat_at = now
         self._timer = loop.call_later(self.interval, self._beat)
+        if self._gauge is not None and self._histogram is not None:
+            self._gauge.set(self._lag)
+            self._histogram.observe(self._lag)

@@ -1,17 +1,14 @@
 """SIGTERM under load against the servers people use: nobody's request fails."""
 
-import http.client
-import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.integration.monitoring.servers import request, running, until
 
 HERE = Path(__file__).parent
 DELAY = 1.0  # seconds
@@ -42,58 +39,12 @@ SERVERS = {
 }
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def get(port, path):
+    return request(port, path)[0]
 
 
-def get(port, path, timeout=5):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        response.read()
-        return response.status
-    finally:
-        connection.close()
-
-
-def until(condition, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return True
-        except OSError:
-            pass
-        time.sleep(0.02)
-    return False
-
-
-@contextmanager
-def running(command):
-    port = free_port()
-    environment = {
-        **os.environ,
-        "DRAIN_DELAY": str(DELAY),
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
-    process = subprocess.Popen(
-        [part.format(port=port) for part in command],
-        cwd=HERE,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert until(lambda: get(port, "/ready") == 200, 20), "the server did not start"
-        yield process, port
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+def start(server):
+    return running(SERVERS[server], DRAIN_DELAY=str(DELAY))
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -108,7 +59,7 @@ def test_sigterm_under_load_refuses_readiness_at_once_and_fails_no_request(serve
                 if not stop.is_set():
                     failures.append(exc)
 
-    with running(SERVERS[server]) as (process, port):
+    with start(server) as (process, port):
         clients = [threading.Thread(target=client, args=(port,)) for _ in range(8)]
         for each in clients:
             each.start()
@@ -132,7 +83,7 @@ def test_sigterm_under_load_refuses_readiness_at_once_and_fails_no_request(serve
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_request_in_flight_when_the_server_stops_is_finished(server):
     answers = []
-    with running(SERVERS[server]) as (process, port):
+    with start(server) as (process, port):
         process.send_signal(signal.SIGTERM)
         time.sleep(DELAY - 0.1)  # the request is under way when the server hears of the signal
         late = threading.Thread(target=lambda: answers.append(get(port, "/work")))

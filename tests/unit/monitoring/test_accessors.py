@@ -1,9 +1,7 @@
-import subprocess
-import sys
-
 from shared.config import override_settings
 from shared.monitoring import get_health_registry, get_health_status, get_lifecycle
 from shared.runtime import Runtime, use
+from tests.unit.monitoring.children import run_code
 
 
 def test_the_status_has_the_documented_shape():
@@ -54,6 +52,4 @@ def test_importing_the_room_loads_no_third_party_module():
         "print(sorted(new - set(sys.stdlib_module_names) - {'shared'}))"
     )
 
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-
-    assert output.strip() == "[]"
+    assert run_code(code)[:2] == (0, ["[]"])

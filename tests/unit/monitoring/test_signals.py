@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import ConfigurationError
 from shared.monitoring import DrainOnSignal, Lifecycle
+from tests.unit.monitoring.children import ENVIRONMENT
 
 USR = signal.SIGUSR1  # a test run must survive, so not SIGTERM
 
@@ -143,7 +144,7 @@ def run_and_stop(body):
         import signal, sys, time, threading
         from shared.monitoring import DrainOnSignal, Lifecycle
     """) + textwrap.dedent(body)
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen([sys.executable, "-c", code], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout.readline() == "up\n"
         child.send_signal(signal.SIGTERM)

@@ -1,1 +1,0 @@
-"""Ours, the bare floor and the peers, side by side: ``python -m benchmarks``."""
