@@ -23,7 +23,12 @@ DEFAULT_API_VERSION: Final = "v1"
 
 
 class Environment(StrEnum):
-    """Where the process runs; it chooses the profile of defaults and rules."""
+    """Where the process runs; it chooses the profile of defaults and rules.
+
+    Example:
+        >>> Environment("production") is Environment.PRODUCTION
+        True
+    """
 
     DEVELOPMENT = "development"
     TESTING = "testing"
@@ -36,18 +41,26 @@ class HttpStatus(IntEnum):
 
     The standard library renamed several members between 3.11 and 3.13
     (``REQUEST_ENTITY_TOO_LARGE`` became ``CONTENT_TOO_LARGE``); these follow
-    the present names. Source: RFC 9110, section 15; RFC 6585.
+    the present names. Source: RFC 9110, section 15; RFCs 4918, 5842, 6585, 7725,
+    8297, 8470.
 
     Example:
         >>> int(HttpStatus.CONTENT_TOO_LARGE), HttpStatus.CONTENT_TOO_LARGE.phrase
         (413, 'Content Too Large')
     """
 
+    CONTINUE = 100
+    SWITCHING_PROTOCOLS = 101
+    EARLY_HINTS = 103
     OK = 200
     CREATED = 201
     ACCEPTED = 202
+    NON_AUTHORITATIVE_INFORMATION = 203
     NO_CONTENT = 204
+    RESET_CONTENT = 205
     PARTIAL_CONTENT = 206
+    MULTI_STATUS = 207
+    MULTIPLE_CHOICES = 300
     MOVED_PERMANENTLY = 301
     FOUND = 302
     SEE_OTHER = 303
@@ -61,6 +74,7 @@ class HttpStatus(IntEnum):
     NOT_FOUND = 404
     METHOD_NOT_ALLOWED = 405
     NOT_ACCEPTABLE = 406
+    PROXY_AUTHENTICATION_REQUIRED = 407
     REQUEST_TIMEOUT = 408
     CONFLICT = 409
     GONE = 410
@@ -74,26 +88,52 @@ class HttpStatus(IntEnum):
     MISDIRECTED_REQUEST = 421
     UNPROCESSABLE_CONTENT = 422
     LOCKED = 423
+    FAILED_DEPENDENCY = 424
     TOO_EARLY = 425
     UPGRADE_REQUIRED = 426
     PRECONDITION_REQUIRED = 428
     TOO_MANY_REQUESTS = 429
     REQUEST_HEADER_FIELDS_TOO_LARGE = 431
+    UNAVAILABLE_FOR_LEGAL_REASONS = 451
     INTERNAL_SERVER_ERROR = 500
     NOT_IMPLEMENTED = 501
     BAD_GATEWAY = 502
     SERVICE_UNAVAILABLE = 503
     GATEWAY_TIMEOUT = 504
+    HTTP_VERSION_NOT_SUPPORTED = 505
+    INSUFFICIENT_STORAGE = 507
+    LOOP_DETECTED = 508
+    NETWORK_AUTHENTICATION_REQUIRED = 511
 
     @property
     def phrase(self) -> str:
-        """The reason phrase, such as ``"Not Found"``."""
-        special = {200: "OK", 414: "URI Too Long"}
-        return special.get(self.value) or self.name.replace("_", " ").title()
+        """The reason phrase, such as ``"Not Found"``.
+
+        Example:
+            >>> HttpStatus.NOT_FOUND.phrase, HttpStatus(207).phrase
+            ('Not Found', 'Multi-Status')
+        """
+        return _PHRASES.get(self.value) or self.name.replace("_", " ").title()
+
+
+# Phrases that are not simply the name in title case.
+_PHRASES: Final = {
+    200: "OK",
+    203: "Non-Authoritative Information",
+    207: "Multi-Status",
+    414: "URI Too Long",
+    451: "Unavailable For Legal Reasons",
+    505: "HTTP Version Not Supported",
+}
 
 
 class Header(StrEnum):
-    """Header names the library reads or writes."""
+    """Header names the library reads or writes.
+
+    Example:
+        >>> f"{Header.CORRELATION_ID}: c-1"
+        'X-Correlation-ID: c-1'
+    """
 
     ACCEPT = "Accept"
     ALLOW = "Allow"
@@ -126,6 +166,12 @@ class ErrorCode(StrEnum):
 
     A code never changes its meaning; clients branch on it. Each error class of
     :mod:`shared.errors` carries one.
+
+    Example:
+        >>> ErrorCode.NOT_FOUND == "NOT_FOUND"
+        True
+        >>> ERROR_MESSAGES[ErrorCode.NOT_FOUND]
+        'Resource not found'
     """
 
     AI_SERVICE_ERROR = "AI_SERVICE_ERROR"
@@ -140,6 +186,7 @@ class ErrorCode(StrEnum):
     CONFLICT = "CONFLICT"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     EXTERNAL_SERVICE_ERROR = "EXTERNAL_SERVICE_ERROR"
+    GONE = "GONE"
     HTTP_ERROR = "HTTP_ERROR"
     INFRASTRUCTURE_ERROR = "INFRASTRUCTURE_ERROR"
     INSUFFICIENT_BALANCE = "INSUFFICIENT_BALANCE"
@@ -173,6 +220,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.CONFLICT: "The resource is in a conflicting state",
     ErrorCode.DEADLINE_EXCEEDED: "The request took too long",
     ErrorCode.EXTERNAL_SERVICE_ERROR: "An external service failed",
+    ErrorCode.GONE: "The resource has been removed",
     ErrorCode.HTTP_ERROR: "The request was refused",
     ErrorCode.INFRASTRUCTURE_ERROR: "An internal component failed",
     ErrorCode.INSUFFICIENT_BALANCE: "Insufficient balance",
@@ -195,7 +243,12 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
 
 
 class SuccessMessage(StrEnum):
-    """Messages of successful answers."""
+    """Messages of successful answers.
+
+    Example:
+        >>> str(SuccessMessage.CREATED)
+        'Resource created'
+    """
 
     OPERATION = "Operation successful"
     CREATED = "Resource created"
@@ -204,7 +257,12 @@ class SuccessMessage(StrEnum):
 
 
 class ServiceName(StrEnum):
-    """Names under which the services and dependencies of a fleet are known."""
+    """Names under which the services and dependencies of a fleet are known.
+
+    Example:
+        >>> ServiceName("orders").name
+        'ORDERS'
+    """
 
     AGENT = "agent"
     API = "api"
@@ -231,6 +289,10 @@ class FieldLimit:
 
     A plain class and not an enumeration: two limits may be the same number, and
     an enumeration would make one the alias of the other.
+
+    Example:
+        >>> FieldLimit.EMAIL_MAX, FieldLimit.PAGE_SIZE_DEFAULT
+        (254, 20)
     """
 
     USERNAME_MIN: Final = 3

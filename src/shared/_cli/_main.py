@@ -41,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments without the program's name; default those of the process.
 
     Example:
-        >>> main(["config", "explain", "DB_POOL_SIZE", "--json"]) in (0, 78)  # doctest: +ELLIPSIS
-        {...
-        True
+        >>> main(["--version"])  # doctest: +ELLIPSIS
+        shared ...
+        0
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:

@@ -125,6 +125,8 @@ class _Proxy:
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # a tool that looks around must not cause a build
+            raise AttributeError(name)
         return getattr(current().get(_settings_class or _load(), _build), name)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from shared.security import mask_url
 
 # RFC 3986, section 3.1; bounded, because the scheme is quoted in messages.
-URL_START: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,29}):(?://|(?=memory$))")
+URL_START: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,29})://")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f]")
 
 

@@ -15,28 +15,30 @@ Example:
     {'order_id': 'o-7', 'step': 'pay'}
 """
 
-from shared.context._outgoing import outgoing_headers
-from shared.context._propagation import ContextThreadPoolExecutor, with_context
-from shared.context._request import (
-    RequestContext,
+from shared.context._access import (
     bind,
     bound,
     bound_fields,
-    current_context,
     deadline_scope,
-    enter_context,
     get_correlation_id,
     get_deadline,
     get_principal,
     get_request_id,
     get_tenant,
     get_trace,
-    leave_context,
-    request_context,
     set_principal,
     set_tenant,
     trace_scope,
     unbind,
+)
+from shared.context._outgoing import outgoing_headers
+from shared.context._propagation import ContextThreadPoolExecutor, with_context
+from shared.context._request import (
+    RequestContext,
+    current_context,
+    enter_context,
+    leave_context,
+    request_context,
 )
 from shared.context._trace import TraceContext, is_valid_id, new_identity, new_request_id
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import wraps
+from functools import partial, wraps
 from typing import ParamSpec, TypeVar
 
 __all__ = ["ContextThreadPoolExecutor", "with_context"]
@@ -18,6 +18,15 @@ def with_context(function: Callable[P, R]) -> Callable[P, R]:
     For ``threading.Thread(target=with_context(work))`` and
     ``loop.run_in_executor(None, with_context(work))``. Each call runs in its own
     copy, so the result may be called many times and from many threads.
+
+    Example:
+        >>> import threading
+        >>> from shared.context import get_correlation_id, request_context
+        >>> with request_context(correlation_id="c-1"):
+        ...     work = with_context(lambda: print(get_correlation_id()))
+        >>> thread = threading.Thread(target=work)
+        >>> thread.start(); thread.join()
+        c-1
     """
     captured = copy_context()
 
@@ -39,6 +48,11 @@ class ContextThreadPoolExecutor(ThreadPoolExecutor):
     """
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Schedule the call; see :meth:`concurrent.futures.Executor.submit`."""
-        run: Callable[..., R] = copy_context().run
-        return super().submit(run, fn, *args, **kwargs)
+        """Schedule the call; see :meth:`concurrent.futures.Executor.submit`.
+
+        Example:
+            >>> with ContextThreadPoolExecutor(1) as pool:
+            ...     pool.submit(max, 1, 2).result()
+            2
+        """
+        return super().submit(partial(copy_context().run, fn, *args, **kwargs))

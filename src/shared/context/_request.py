@@ -1,6 +1,5 @@
 """The request object and the one context variable that holds it."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -10,29 +9,26 @@ from shared.context._trace import TraceContext, new_request_id
 
 __all__ = [
     "RequestContext",
-    "bind",
-    "bound",
-    "bound_fields",
     "current_context",
-    "deadline_scope",
+    "ensure_context",
     "enter_context",
-    "get_correlation_id",
-    "get_deadline",
-    "get_principal",
-    "get_request_id",
-    "get_tenant",
-    "get_trace",
     "leave_context",
+    "new_view",
     "request_context",
-    "set_principal",
-    "set_tenant",
-    "trace_scope",
-    "unbind",
+    "restore_context",
 ]
 
 
 class RequestContext:
     """Everything known about one request (or job, or message).
+
+    Args:
+        correlation_id: As the attribute.
+        request_id: As the attribute.
+        trace: As the attribute.
+        principal: As the attribute.
+        tenant: As the attribute.
+        deadline: As the attribute.
 
     Attributes:
         correlation_id: Follows the work through every service it touches.
@@ -44,18 +40,23 @@ class RequestContext:
         fields: Fields bound for the whole request; shared, mutable.
         overlay: Fields of this task only, or None.
         root: The request this is a task-local view of, or None for the request itself.
+
+    Example:
+        >>> context = RequestContext("c-1", "r-1", tenant="acme")
+        >>> context.tenant, context.view().tenant
+        ('acme', 'acme')
     """
 
     __slots__ = (
         "__weakref__",
+        "_principal",
+        "_tenant",
         "correlation_id",
         "deadline",
         "fields",
         "overlay",
-        "principal",
         "request_id",
         "root",
-        "tenant",
         "trace",
     )
 
@@ -72,21 +73,47 @@ class RequestContext:
         self.correlation_id = correlation_id
         self.request_id = request_id
         self.trace = trace
-        self.principal = principal
-        self.tenant = tenant
+        self._principal = principal
+        self._tenant = tenant
         self.deadline = deadline
         self.fields: dict[str, Any] = {}
         self.overlay: dict[str, Any] | None = None
         self.root: RequestContext | None = None
 
     def view(self) -> "RequestContext":
-        """Return a task-local view: own overlay, trace and deadline, the rest shared."""
+        """Return a task-local view: own overlay, trace and deadline, the rest shared.
+
+        Example:
+            >>> context = RequestContext("c-1", "r-1")
+            >>> view = context.view()
+            >>> view.fields["step"] = "pay"
+            >>> context.fields, view.root is context
+            ({'step': 'pay'}, True)
+        """
         root = self.root or self
         twin = RequestContext(self.correlation_id, self.request_id, self.trace, deadline=self.deadline)
         twin.fields = self.fields
         twin.overlay = self.overlay
         twin.root = root
         return twin
+
+    @property
+    def principal(self) -> Any:
+        """Who acts, for the whole request, also when set through a view."""
+        return (self.root or self)._principal  # noqa: SLF001 - a view and its request are one
+
+    @principal.setter
+    def principal(self, principal: Any) -> None:
+        (self.root or self)._principal = principal  # noqa: SLF001
+
+    @property
+    def tenant(self) -> str | None:
+        """For whom, for the whole request, also when set through a view."""
+        return (self.root or self)._tenant  # noqa: SLF001
+
+    @tenant.setter
+    def tenant(self, tenant: str | None) -> None:
+        (self.root or self)._tenant = tenant  # noqa: SLF001
 
     def __repr__(self) -> str:
         # Fields and principal may hold personal data; a repr lands in logs.
@@ -96,28 +123,72 @@ class RequestContext:
 _current: Final[ContextVar[RequestContext | None]] = ContextVar("shared_request", default=None)
 
 current_context = _current.get
-"""Return the :class:`RequestContext` in force, or None outside of one."""
+"""Return the :class:`RequestContext` in force, or None outside of one.
+
+The variable's own method: the cheapest way to the context there is.
+
+Example:
+    >>> current_context() is None
+    True
+"""
 
 
 def enter_context(context: RequestContext) -> Token[RequestContext | None]:
     """Make *context* current and return the token for :func:`leave_context`.
 
     For request layers; everybody else uses :func:`request_context`.
+
+    Example:
+        >>> context = RequestContext("c-1", "r-1")
+        >>> token = enter_context(context)
+        >>> current_context() is context
+        True
+        >>> leave_context(token, context)
     """
     return _current.set(context)
 
 
-def leave_context(token: Token[RequestContext | None]) -> None:
+def leave_context(token: Token[RequestContext | None], context: RequestContext | None = None) -> None:
     """Restore what was current before.
 
-    A token made in another task's context (a server may close a response from
-    elsewhere) cannot be reset; then the variable is cleared instead, so that a
-    reused thread never shows the last request to the next.
+    Args:
+        token: What :func:`enter_context` returned.
+        context: What was entered. When given, nothing is done where another request
+            has become current meanwhile: a server may close a response late, from
+            elsewhere, and must not end a stranger's request.
+
+    A token made in another task's context cannot be reset; then the variable is
+    cleared instead, so that a reused thread never shows the last request to the next.
+
+    Example:
+        >>> context = RequestContext("c-1", "r-1")
+        >>> leave_context(enter_context(context), context)
+        >>> current_context() is None
+        True
     """
+    if context is not None:
+        now = _current.get()
+        if now is None or (now.root or now) is not (context.root or context):
+            return
     try:
         _current.reset(token)
     except ValueError:
         _current.set(None)
+
+
+def restore_context(
+    token: Token[RequestContext | None], ours: RequestContext, before: RequestContext | None
+) -> None:
+    """End a scope that made *ours* current in place of *before*.
+
+    A generator may be closed in another context than it was started in. Then only
+    *ours* itself is taken back: a stranger's request stays current.
+    """
+    try:
+        _current.reset(token)
+    except ValueError:
+        if _current.get() is ours:
+            _current.set(before)
 
 
 @contextmanager
@@ -144,9 +215,9 @@ def request_context(
 
     Example:
         >>> with request_context(correlation_id="c-1") as ctx:
-        ...     get_correlation_id()
-        'c-1'
-        >>> get_correlation_id() is None
+        ...     ctx.correlation_id, current_context() is ctx
+        ('c-1', True)
+        >>> current_context() is None
         True
     """
     trace = trace or TraceContext.new()
@@ -158,11 +229,11 @@ def request_context(
         tenant=tenant,
         deadline=deadline,
     )
-    token = _current.set(context)
+    before, token = _current.get(), _current.set(context)
     try:
         yield context
     finally:
-        leave_context(token)
+        restore_context(token, context, before)
 
 
 def _fresh() -> RequestContext:
@@ -170,7 +241,7 @@ def _fresh() -> RequestContext:
     return RequestContext(trace.trace_id, new_request_id(), trace)
 
 
-def _ensure() -> RequestContext:
+def ensure_context() -> RequestContext:
     """Return the current context, making one for code that runs outside of any."""
     context = _current.get()
     if context is None:
@@ -179,127 +250,6 @@ def _ensure() -> RequestContext:
     return context
 
 
-def _view() -> RequestContext:
+def new_view() -> RequestContext:
     """Return a view to change inside a block; outside of a request it ends with the block."""
     return (_current.get() or _fresh()).view()
-
-
-def bind(**fields: Any) -> None:
-    """Add *fields* to every log line of the request, from here on, in every task and thread.
-
-    Outside of a request the fields stay until the end of the current context:
-    for the rest of a script, or of a task.
-    """
-    _ensure().fields.update(fields)
-
-
-def unbind(*names: str) -> None:
-    """Remove fields that :func:`bind` added; unknown names are ignored."""
-    context = _current.get()
-    if context is not None:
-        for name in names:
-            context.fields.pop(name, None)
-
-
-@contextmanager
-def bound(**fields: Any) -> Iterator[None]:
-    """Add *fields* to the log lines of this block, in this task only.
-
-    Parallel tasks of one request do not see each other's.
-    """
-    view = _view()
-    view.overlay = {**view.overlay, **fields} if view.overlay else fields
-    token = _current.set(view)
-    try:
-        yield
-    finally:
-        leave_context(token)
-
-
-@contextmanager
-def trace_scope(trace: TraceContext) -> Iterator[TraceContext]:
-    """Make *trace* the active span inside the block, in this task only."""
-    view = _view()
-    view.trace = trace
-    token = _current.set(view)
-    try:
-        yield trace
-    finally:
-        leave_context(token)
-
-
-@contextmanager
-def deadline_scope(seconds: float, *, now: float | None = None) -> Iterator[float]:
-    """Allow the block *seconds*; an earlier deadline already in force stays.
-
-    Args:
-        seconds: Time allowed from now, >= 0.
-        now: ``time.monotonic()`` reading to count from.
-
-    Yields:
-        The ``time.monotonic()`` second in force.
-    """
-    limit = (time.monotonic() if now is None else now) + seconds
-    view = _view()
-    view.deadline = limit if view.deadline is None else min(limit, view.deadline)
-    token = _current.set(view)
-    try:
-        yield view.deadline
-    finally:
-        leave_context(token)
-
-
-def bound_fields() -> dict[str, Any]:
-    """Return a copy of the fields in force, request-wide and task-local."""
-    context = _current.get()
-    if context is None:
-        return {}
-    return {**context.fields, **(context.overlay or {})}
-
-
-def get_correlation_id() -> str | None:
-    """Return the id of the whole chain of work, or None outside of a request."""
-    context = _current.get()
-    return None if context is None else context.correlation_id
-
-
-def get_request_id() -> str | None:
-    """Return the id of this hop, or None outside of a request."""
-    context = _current.get()
-    return None if context is None else context.request_id
-
-
-def get_trace() -> TraceContext | None:
-    """Return the active span's trace context, or None."""
-    context = _current.get()
-    return None if context is None else context.trace
-
-
-def get_deadline() -> float | None:
-    """Return the ``time.monotonic()`` second by which the work must end, or None."""
-    context = _current.get()
-    return None if context is None else context.deadline
-
-
-def get_principal() -> Any:
-    """Return who acts, or None."""
-    context = _current.get()
-    return None if context is None else (context.root or context).principal
-
-
-def set_principal(principal: Any) -> None:
-    """Set who acts, for the whole request."""
-    context = _ensure()
-    (context.root or context).principal = principal
-
-
-def get_tenant() -> str | None:
-    """Return for whom the work is done, or None."""
-    context = _current.get()
-    return None if context is None else (context.root or context).tenant
-
-
-def set_tenant(tenant: str | None) -> None:
-    """Set for whom the work is done, for the whole request."""
-    context = _ensure()
-    (context.root or context).tenant = tenant

@@ -22,19 +22,23 @@ _TRACESTATE_MEMBER: Final = re.compile(
     r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]\Z"
 ).match
 _MAX_MEMBERS: Final = 32
+_MAX_STATE: Final = 512  # characters passed on: what every participant must be able to carry
+_MAX_LONG_MEMBER: Final = 128  # longer members go first when there are too many characters
+_MAX_STATE_READ: Final = 16_448  # 32 members of the greatest length, with commas and spaces
 
 # Our own generator: a service that calls random.seed() must not repeat ids.
 # Identifiers are not secrets, so the fast generator is enough.
 _random = random.Random()  # noqa: S311
 _bits = _random.getrandbits
 # One bit in the trace id, the span id and the request id of a draw of 320: the
-# standard forbids ids that are all zero.
-_NEVER_ZERO: Final = 1 << 192 | 1 << 128 | 1
+# standard forbids ids that are all zero. That of the trace id stands in its left
+# half, because samplers count on the randomness of the right one.
+_NEVER_ZERO: Final = 1 << 256 | 1 << 128 | 1
 if hasattr(os, "register_at_fork"):  # a forked child must not repeat its parent's ids
     os.register_at_fork(after_in_child=_random.seed)
 
 
-def is_valid_id(value: str) -> bool:
+def is_valid_id(value: object) -> bool:
     r"""Tell whether *value* may be taken over as a correlation or request id.
 
     1 to 128 characters of ``A-Z a-z 0-9 . _ -``.
@@ -43,11 +47,16 @@ def is_valid_id(value: str) -> bool:
         >>> is_valid_id("7f3c-2"), is_valid_id("a\r\nSet-Cookie: x")
         (True, False)
     """
-    return _VALID_ID(value) is not None
+    return isinstance(value, str) and _VALID_ID(value) is not None
 
 
 def new_request_id() -> str:
-    """Return a fresh random id of 32 lower-case hex digits; unique, not secret."""
+    """Return a fresh random id of 32 lower-case hex digits; unique, not secret.
+
+    Example:
+        >>> len(new_request_id()), new_request_id() == new_request_id()
+        (32, False)
+    """
     return _bits(128).to_bytes(16, "big").hex()
 
 
@@ -63,7 +72,7 @@ def new_identity() -> "tuple[TraceContext, str]":
         (32, 16, 32)
     """
     text = (_bits(320) | _NEVER_ZERO).to_bytes(40, "big").hex()
-    return TraceContext(text[:32], text[32:48]), text[48:]
+    return TraceContext(text[:32], text[32:48], random=True), text[48:]
 
 
 class TraceContext(NamedTuple):
@@ -71,7 +80,8 @@ class TraceContext(NamedTuple):
 
     ``trace_id`` is 32 and ``span_id`` 16 lower-case hex digits, never all zero.
     ``parent_id`` is the caller's span, empty at the root. ``tracestate`` is passed
-    on untouched. Source: W3C Trace Context Level 2.
+    on as it came, or shortened to 512 characters. ``random`` tells that the trace
+    id is random enough to sample by. Source: W3C Trace Context Level 2.
 
     Example:
         >>> trace = TraceContext.parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -86,19 +96,30 @@ class TraceContext(NamedTuple):
     sampled: bool = True
     parent_id: str = ""
     tracestate: str = ""
+    random: bool = False
 
     @classmethod
     def new(cls, *, sampled: bool = True) -> Self:
-        """Return the root of a new trace."""
+        """Return the root of a new trace.
+
+        Example:
+            >>> TraceContext.new(sampled=False).sampled
+            False
+        """
         text = (_bits(192) | _NEVER_ZERO >> 128).to_bytes(24, "big").hex()
-        return cls(text[:32], text[32:], sampled)
+        return cls(text[:32], text[32:], sampled, random=True)
 
     @classmethod
     def parse(cls, traceparent: str, tracestate: str = "") -> Self | None:
         """Return the caller's context, or None when *traceparent* is not valid.
 
-        An invalid *tracestate* is dropped and does not spoil the trace
-        (section 3.3.1.5 of the standard leaves that choice).
+        A future version is read as far as it is known. An invalid *tracestate* is
+        dropped and does not spoil the trace. Several ``tracestate`` headers are
+        joined with commas before.
+
+        Example:
+            >>> TraceContext.parse("not a traceparent") is None
+            True
         """
         match = _TRACEPARENT(traceparent.strip(" \t"))
         if match is None:
@@ -106,21 +127,36 @@ class TraceContext(NamedTuple):
         version, trace_id, span_id, flags, more = match.groups()
         if version == "00" and more is not None:
             return None
+        bits = int(flags, 16)
         state = _clean_tracestate(tracestate) if tracestate else ""
-        return cls(trace_id, span_id, int(flags, 16) & 1 == 1, "", state)
+        return cls(trace_id, span_id, bits & 1 == 1, "", state, bits & 2 == 2)
 
     def child(self) -> Self:
-        """Return a new span of the same trace whose parent is this one."""
-        cls = type(self)
-        return cls(self.trace_id, f"{_bits(64) | 1:016x}", self.sampled, self.span_id, self.tracestate)
+        """Return a new span of the same trace whose parent is this one.
+
+        Example:
+            >>> root = TraceContext.new()
+            >>> root.child().trace_id == root.trace_id
+            True
+        """
+        span_id = f"{_bits(64) | 1:016x}"
+        return type(self)(self.trace_id, span_id, self.sampled, self.span_id, self.tracestate, self.random)
 
     @property
     def traceparent(self) -> str:
-        """The header to send to the next service."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+        """The header to send to the next service.
+
+        Example:
+            >>> TraceContext("a" * 32, "b" * 16).traceparent
+            '00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01'
+        """
+        return f"00-{self.trace_id}-{self.span_id}-0{self.sampled + 2 * self.random}"
 
 
 def _clean_tracestate(value: str) -> str:
+    """Return the members that may be passed on; empty when any of them is not valid."""
+    if len(value) > _MAX_STATE_READ:
+        return ""
     members = [member.strip(" \t") for member in value.split(",")]
     members = [member for member in members if member]
     keys = {member.partition("=")[0] for member in members}
@@ -128,4 +164,16 @@ def _clean_tracestate(value: str) -> str:
         return ""
     if not all(map(_TRACESTATE_MEMBER, members)):
         return ""
-    return ",".join(members)
+    return _shortened(members)
+
+
+def _shortened(members: list[str]) -> str:
+    """Drop whole members, the long ones first, the oldest first, until the rest may be sent.
+
+    Source: W3C Trace Context Level 2, section 3.3.1.5 (tracestate limits).
+    """
+    members = members.copy()
+    while len(text := ",".join(members)) > _MAX_STATE:
+        long = [index for index, member in enumerate(members) if len(member) > _MAX_LONG_MEMBER]
+        members.pop(long[-1] if long else -1)
+    return text

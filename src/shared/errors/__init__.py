@@ -15,6 +15,7 @@ show, and the HTTP status it becomes at the edge::
     │   │   ├── InvalidStateError          a transition the state machine refuses
     │   │   └── UserAlreadyExistsError
     │   ├── GoneError                      410
+    │   │   └── ApiVersionRetiredError
     │   ├── MethodNotAllowedError          405
     │   ├── NotAcceptableError             406
     │   ├── PayloadTooLargeError           413
@@ -31,12 +32,12 @@ show, and the HTTP status it becomes at the edge::
     │   ├── UnsupportedMediaTypeError      415
     │   └── ValidationError                422  parsable and wrong
     └── InfrastructureError                something beneath the request failed (5xx)
-        ├── AIServiceError                 502
         ├── ConfigurationError             500
         │   ├── InvalidArgumentError       500  also a ValueError
         │   └── UnsupportedCallableError   500  also a TypeError
         ├── DeadlineExceededError          504  also a TimeoutError
         ├── ExternalServiceError           502
+        │   └── AIServiceError
         ├── MigrationError                 500
         ├── MissingDependencyError         500  also an ImportError
         ├── ServiceUnavailableError        503
@@ -50,6 +51,7 @@ Foreign exceptions become ours through an :class:`ErrorMap`, which services exte
 from shared.errors._base import SharedError
 from shared.errors._business import (
     AgentNotFoundError,
+    ApiVersionRetiredError,
     AssetNotFoundError,
     AuthenticationError,
     AuthorizationError,
@@ -95,6 +97,7 @@ from shared.errors._mapping import ErrorMap, error_for_status
 __all__ = [
     "AIServiceError",
     "AgentNotFoundError",
+    "ApiVersionRetiredError",
     "AssetNotFoundError",
     "AuthenticationError",
     "AuthorizationError",

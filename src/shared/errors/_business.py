@@ -3,18 +3,28 @@
 from typing import Any, ClassVar
 
 from shared.constants import ErrorCode
-from shared.errors._base import RetryAfterError, SharedError
+from shared.errors._base import RetryAfterError, SharedError, with_header
 
 
 class BusinessError(SharedError):
-    """The request breaks a rule; repeating it unchanged will fail again."""
+    """The request breaks a rule; repeating it unchanged will fail again.
+
+    Example:
+        >>> BusinessError("the basket is empty").status
+        400
+    """
 
     code = ErrorCode.BUSINESS_ERROR
     status = 400
 
 
 class BadRequestError(BusinessError):
-    """The request cannot be parsed: broken JSON, wrong encoding, malformed header."""
+    """The request cannot be parsed: broken JSON, wrong encoding, malformed header.
+
+    Example:
+        >>> BadRequestError().to_dict()["message"]
+        'Malformed request'
+    """
 
     code = ErrorCode.BAD_REQUEST
     status = 400
@@ -34,20 +44,34 @@ class ValidationError(BusinessError):
 
 
 class AuthenticationError(BusinessError):
-    """The caller is unknown: no credentials, or credentials that do not hold."""
+    """The caller is unknown: no credentials, or credentials that do not hold.
+
+    Args:
+        message: As in :class:`SharedError`; which rule failed, never the credential.
+        challenge: What to send next time; becomes ``WWW-Authenticate``.
+        kwargs: As in :class:`SharedError`.
+
+    Example:
+        >>> AuthenticationError("token expired 42 s ago (leeway 30 s)").headers
+        {'WWW-Authenticate': 'Bearer'}
+    """
 
     code = ErrorCode.AUTHENTICATION_ERROR
     status = 401
 
     def __init__(self, message: str | None = None, *, challenge: str = "Bearer", **kwargs: Any) -> None:
-        headers = dict(kwargs.pop("headers", None) or {})
         # RFC 9110, section 11.6.1: a 401 must carry at least one challenge.
-        headers.setdefault("WWW-Authenticate", challenge)
-        super().__init__(message, headers=headers, **kwargs)
+        kwargs["headers"] = with_header(kwargs.get("headers"), "WWW-Authenticate", challenge)
+        super().__init__(message, **kwargs)
 
 
 class AuthorizationError(BusinessError):
-    """The caller is known and may not do this."""
+    """The caller is known and may not do this.
+
+    Example:
+        >>> AuthorizationError("needs permission 'orders:refund'").status
+        403
+    """
 
     code = ErrorCode.AUTHORIZATION_ERROR
     status = 403
@@ -90,43 +114,78 @@ class ResourceNotFoundError(BusinessError):
 
 
 class UserNotFoundError(ResourceNotFoundError):
-    """No such user."""
+    """No such user.
+
+    Example:
+        >>> UserNotFoundError(resource_id="u-7").to_dict()
+        {'code': 'NOT_FOUND', 'message': 'user not found', 'details': {'resource': 'user', 'id': 'u-7'}}
+    """
 
     resource = "user"
 
 
 class OrderNotFoundError(ResourceNotFoundError):
-    """No such order."""
+    """No such order.
+
+    Example:
+        >>> str(OrderNotFoundError())
+        'order not found'
+    """
 
     resource = "order"
 
 
 class AssetNotFoundError(ResourceNotFoundError):
-    """No such asset."""
+    """No such asset.
+
+    Example:
+        >>> str(AssetNotFoundError())
+        'asset not found'
+    """
 
     resource = "asset"
 
 
 class BalanceNotFoundError(ResourceNotFoundError):
-    """No such balance."""
+    """No such balance.
+
+    Example:
+        >>> str(BalanceNotFoundError())
+        'balance not found'
+    """
 
     resource = "balance"
 
 
 class InventoryItemNotFoundError(ResourceNotFoundError):
-    """No such inventory item."""
+    """No such inventory item.
+
+    Example:
+        >>> str(InventoryItemNotFoundError())
+        'inventory item not found'
+    """
 
     resource = "inventory item"
 
 
 class ReservationNotFoundError(ResourceNotFoundError):
-    """No such reservation."""
+    """No such reservation.
+
+    Example:
+        >>> str(ReservationNotFoundError())
+        'reservation not found'
+    """
 
     resource = "reservation"
 
 
 class AgentNotFoundError(ResourceNotFoundError):
-    """No such agent."""
+    """No such agent.
+
+    Example:
+        >>> str(AgentNotFoundError())
+        'agent not found'
+    """
 
     resource = "agent"
 
@@ -137,77 +196,141 @@ class MethodNotAllowedError(BusinessError):
     Args:
         message: As in :class:`SharedError`.
         allowed: Methods the path answers; sent as ``Allow`` (RFC 9110, section 15.5.6).
+
+    Example:
+        >>> MethodNotAllowedError(allowed=("POST", "GET")).headers
+        {'Allow': 'GET, POST'}
     """
 
     code = ErrorCode.METHOD_NOT_ALLOWED
     status = 405
 
     def __init__(self, message: str | None = None, *, allowed: tuple[str, ...] = (), **kwargs: Any) -> None:
-        headers = dict(kwargs.pop("headers", None) or {})
         if allowed:
-            headers.setdefault("Allow", ", ".join(sorted(allowed)))
-        super().__init__(message, headers=headers, **kwargs)
+            kwargs["headers"] = with_header(kwargs.get("headers"), "Allow", ", ".join(sorted(allowed)))
+        super().__init__(message, **kwargs)
 
 
 class NotAcceptableError(BusinessError):
-    """No representation fits the ``Accept`` header."""
+    """No representation fits the ``Accept`` header.
+
+    Example:
+        >>> NotAcceptableError("only application/json is served").status
+        406
+    """
 
     code = ErrorCode.NOT_ACCEPTABLE
     status = 406
 
 
 class ConflictError(BusinessError):
-    """The present state of the resource does not allow this."""
+    """The present state of the resource does not allow this.
+
+    Example:
+        >>> ConflictError("order 'o-7' was changed by somebody else").code
+        <ErrorCode.CONFLICT: 'CONFLICT'>
+    """
 
     code = ErrorCode.CONFLICT
     status = 409
 
 
 class UserAlreadyExistsError(ConflictError):
-    """A user with this name or address exists."""
+    """A user with this name or address exists.
+
+    Example:
+        >>> isinstance(UserAlreadyExistsError("the name is taken"), ConflictError)
+        True
+    """
 
 
 class InvalidStateError(ConflictError):
-    """The state machine has no such transition from here."""
+    """The state machine has no such transition from here.
+
+    Example:
+        >>> str(InvalidStateError("order 'o-7' is shipped and cannot be cancelled").code)
+        'INVALID_STATE'
+    """
 
     code = ErrorCode.INVALID_STATE
 
 
 class InsufficientBalanceError(ConflictError):
-    """The balance does not cover the amount."""
+    """The balance does not cover the amount.
+
+    Example:
+        >>> InsufficientBalanceError(details={"missing": "12.50"}).to_dict()["message"]
+        'Insufficient balance'
+    """
 
     code = ErrorCode.INSUFFICIENT_BALANCE
 
 
 class InsufficientStockError(ConflictError):
-    """Fewer items are available than were asked for."""
+    """Fewer items are available than were asked for.
+
+    Example:
+        >>> InsufficientStockError(details={"asked": 3, "available": 1}).status
+        409
+    """
 
     code = ErrorCode.INSUFFICIENT_STOCK
 
 
 class GoneError(BusinessError):
-    """The resource, or this version of the API, has been removed for good."""
+    """The resource existed and has been removed for good.
 
-    code = ErrorCode.API_VERSION_RETIRED
+    Example:
+        >>> GoneError("report 'r-1' was deleted on 2026-11-01").status
+        410
+    """
+
+    code = ErrorCode.GONE
     status = 410
 
 
+class ApiVersionRetiredError(GoneError):
+    """This version of the API has been switched off.
+
+    Example:
+        >>> str(ApiVersionRetiredError().code)
+        'API_VERSION_RETIRED'
+    """
+
+    code = ErrorCode.API_VERSION_RETIRED
+
+
 class PreconditionFailedError(BusinessError):
-    """A conditional header of the request does not hold."""
+    """A conditional header of the request does not hold.
+
+    Example:
+        >>> PreconditionFailedError("If-Match does not hold").status
+        412
+    """
 
     code = ErrorCode.PRECONDITION_FAILED
     status = 412
 
 
 class PayloadTooLargeError(BusinessError):
-    """The body is larger than the service reads."""
+    """The body is larger than the service reads.
+
+    Example:
+        >>> PayloadTooLargeError("body of 2 MiB, at most 1 MiB is read").status
+        413
+    """
 
     code = ErrorCode.PAYLOAD_TOO_LARGE
     status = 413
 
 
 class UnsupportedMediaTypeError(BusinessError):
-    """The body's content type is not one the endpoint reads."""
+    """The body's content type is not one the endpoint reads.
+
+    Example:
+        >>> UnsupportedMediaTypeError("text/xml is not read, send application/json").status
+        415
+    """
 
     code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
     status = 415

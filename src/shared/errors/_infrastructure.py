@@ -7,14 +7,24 @@ from shared.errors._base import RetryAfterError, SharedError
 
 
 class InfrastructureError(SharedError):
-    """Something the request stands on failed; the caller did nothing wrong."""
+    """Something the request stands on failed; the caller did nothing wrong.
+
+    Example:
+        >>> InfrastructureError().to_dict()["message"]
+        'An internal component failed'
+    """
 
     code = ErrorCode.INFRASTRUCTURE_ERROR
     status = 500
 
 
 class ConfigurationError(InfrastructureError):
-    """The settings are wrong; the message lists everything that is."""
+    """The settings are wrong; the message lists everything that is.
+
+    Example:
+        >>> ConfigurationError("DB_POOL_SIZE: expected an integer >= 1, got 'many'").status
+        500
+    """
 
     code = ErrorCode.CONFIGURATION_ERROR
 
@@ -26,12 +36,17 @@ class InvalidArgumentError(ConfigurationError, ValueError):
         >>> raise InvalidArgumentError("max_attempts must be >= 1, got 0")
         Traceback (most recent call last):
             ...
-        shared.errors._infrastructure.InvalidArgumentError: max_attempts must be >= 1, got 0
+        shared.errors.InvalidArgumentError: max_attempts must be >= 1, got 0
     """
 
 
 class UnsupportedCallableError(ConfigurationError, TypeError):
-    """A decorator or a ``call`` was given something it cannot guard, such as a generator."""
+    """A decorator or a ``call`` was given something it cannot guard, such as a generator.
+
+    Example:
+        >>> isinstance(UnsupportedCallableError("generators cannot be retried"), TypeError)
+        True
+    """
 
 
 class MissingDependencyError(InfrastructureError, ImportError):
@@ -50,22 +65,38 @@ class MissingDependencyError(InfrastructureError, ImportError):
             details={"library": library, "extra": extra},
             **kwargs,
         )
+        self.name = library
 
 
 class MigrationError(InfrastructureError):
-    """A schema or data migration failed or was refused."""
+    """A schema or data migration failed or was refused.
+
+    Example:
+        >>> MigrationError("revision 'a1b2' is not known").status
+        500
+    """
 
     code = ErrorCode.MIGRATION_ERROR
 
 
 class WorkflowError(InfrastructureError):
-    """A step of a longer workflow failed."""
+    """A step of a longer workflow failed.
+
+    Example:
+        >>> str(WorkflowError("step 'charge' failed after 3 attempts").code)
+        'WORKFLOW_ERROR'
+    """
 
     code = ErrorCode.WORKFLOW_ERROR
 
 
 class ExternalServiceError(InfrastructureError):
-    """A supplier answered with an error or nonsense."""
+    """A supplier answered with an error or nonsense.
+
+    Example:
+        >>> ExternalServiceError("the carrier answered 500").retryable
+        True
+    """
 
     code = ErrorCode.EXTERNAL_SERVICE_ERROR
     status = 502
@@ -73,32 +104,57 @@ class ExternalServiceError(InfrastructureError):
 
 
 class AIServiceError(ExternalServiceError):
-    """The AI supplier failed."""
+    """The AI supplier failed.
+
+    Example:
+        >>> AIServiceError().to_dict()["message"]
+        'The AI service could not answer'
+    """
 
     code = ErrorCode.AI_SERVICE_ERROR
 
 
 class ServiceUnavailableError(RetryAfterError, InfrastructureError):
-    """The service, or something it cannot do without, is down for now."""
+    """The service, or something it cannot do without, is down for now.
+
+    Example:
+        >>> ServiceUnavailableError(retry_after=2.5).headers
+        {'Retry-After': '3'}
+    """
 
     code = ErrorCode.SERVICE_UNAVAILABLE
     status = 503
 
 
 class BulkheadFullError(ServiceUnavailableError):
-    """Too many calls are under way or waiting; this one was refused at once."""
+    """Too many calls are under way or waiting; this one was refused at once.
+
+    Example:
+        >>> BulkheadFullError("10 calls to 'payments' are under way, the limit").status
+        503
+    """
 
     code = ErrorCode.BULKHEAD_FULL
 
 
 class CircuitOpenError(ServiceUnavailableError):
-    """The circuit breaker refuses the call while the dependency recovers."""
+    """The circuit breaker refuses the call while the dependency recovers.
+
+    Example:
+        >>> CircuitOpenError("circuit 'payments' is open", retry_after=30).retry_after
+        30
+    """
 
     code = ErrorCode.CIRCUIT_OPEN
 
 
 class DeadlineExceededError(InfrastructureError, TimeoutError):
-    """The time allowed for the work has passed."""
+    """The time allowed for the work has passed.
+
+    Example:
+        >>> isinstance(DeadlineExceededError("2.0 s are over"), TimeoutError)
+        True
+    """
 
     code = ErrorCode.DEADLINE_EXCEEDED
     status = 504

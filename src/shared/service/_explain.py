@@ -8,7 +8,12 @@ __all__ = ["Explanation", "Part", "SettingShown"]
 
 @dataclass(frozen=True, slots=True)
 class SettingShown:
-    """One setting that a part follows; a secret's value is masked."""
+    """One setting that a part follows; a secret's value is masked.
+
+    Example:
+        >>> SettingShown("MAX_BODY_BYTES", 1_048_576).name
+        'MAX_BODY_BYTES'
+    """
 
     name: str
     value: Any
@@ -24,6 +29,10 @@ class Part:
         enabled: Whether it is there.
         reason: Why not, when it is not.
         settings: The settings it follows, as they are.
+
+    Example:
+        >>> Part("health", "GET /health", enabled=False, reason="without='health'").reason
+        "without='health'"
     """
 
     name: str

@@ -106,6 +106,13 @@ def installed(app: Any) -> Service:
 
     Raises:
         ConfigurationError: Nothing is installed.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = install(Flask("docs"), service="orders")
+        >>> installed(app).health.names
+        ('memory',)
+        >>> uninstall(app)
     """
     found = _find(app)
     if found is None:
@@ -119,12 +126,27 @@ def explain(app: Any) -> Explanation:
 
     Raises:
         ConfigurationError: Nothing is installed.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = install(Flask("docs"), service="orders", without=["health"])
+        >>> explain(app).part("health").enabled
+        False
+        >>> uninstall(app)
     """
     return installed(app).explain()
 
 
 def uninstall(app: Any) -> None:
-    """Take everything out of *app* that :func:`install` put in; does nothing when there is nothing."""
+    """Take everything out of *app* that :func:`install` put in; does nothing when there is nothing.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = install(Flask("docs"), service="orders")
+        >>> uninstall(app)
+        >>> app.test_client().get("/health").status_code
+        404
+    """
     found = _find(app)
     if found is not None:
         found.dismantle()

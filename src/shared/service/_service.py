@@ -33,6 +33,15 @@ class Service:
         settings: What it was built with.
         health: Its health registry.
         lifecycle: Whether traffic is welcome.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.service import install, installed, uninstall
+        >>> app = install(Flask("docs"), service="orders")
+        >>> service = installed(app)
+        >>> service, service.lifecycle.is_ready
+        (Service('orders', flask), True)
+        >>> uninstall(app)
     """
 
     def __init__(

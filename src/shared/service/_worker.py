@@ -69,6 +69,12 @@ class Worker:
     that a loop can end by itself. Code that looks at neither, and has no
     :meth:`task` under way, is ended by ``SystemExit(143)``. Whatever still runs at the
     drain's deadline dies of the signal.
+
+    Example:
+        >>> with worker("billing", without=["logging"]) as billing:
+        ...     billing.stop()
+        ...     while not billing.stopping:
+        ...         print("never reached")
     """
 
     def __init__(

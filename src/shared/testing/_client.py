@@ -20,6 +20,11 @@ class ApiResponse:
         headers: Header names in lower case to values; repeated headers are joined
             by ``", "``, which is wrong for ``Set-Cookie`` only.
         body: Bytes of the body.
+
+    Example:
+        >>> body = b'{"success":true,"data":7,"message":"","timestamp":"","version":"v1"}'
+        >>> ApiResponse(200, {}, body).assert_success()
+        7
     """
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -112,6 +117,14 @@ class ApiClient:
     Raises:
         ConfigurationError: *app* is neither ASGI of Starlette's kind nor Flask.
         MissingDependencyError: The client library of the framework is missing.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.service import install, uninstall
+        >>> app = install(Flask("docs"), service="orders")
+        >>> ApiClient(app).get("/nowhere").assert_error("NOT_FOUND", 404)["message"]
+        'Resource not found'
+        >>> uninstall(app)
     """
 
     def __init__(

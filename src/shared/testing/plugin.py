@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.testing._markers import pytest_configure  # noqa: F401 - pytest finds the hook here
+
 if TYPE_CHECKING:
     from shared.config import Settings
     from shared.runtime import Runtime
@@ -19,19 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["frozen_clock", "log_capture", "shared_client", "shared_runtime", "shared_settings"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
-    config.addinivalue_line(
-        "markers",
-        "shared_settings(cls=Settings, **values): what `shared_settings` is built from.",
-    )
-
-
 @pytest.fixture
 def shared_settings(request: pytest.FixtureRequest) -> "Settings":
     """Settings of the profile ``testing``; the machine's environment and ``.env`` are not read.
 
     ``@pytest.mark.shared_settings(DB_POOL_SIZE=3)`` sets values, ``cls=`` another class.
+
+    Example:
+        >>> @pytest.mark.shared_settings(API_PORT=9000)
+        ... def test_port(shared_settings):
+        ...     assert shared_settings.api.API_PORT == 9000
     """
     from shared.config import Settings
 
@@ -50,6 +49,12 @@ def shared_runtime(shared_settings: "Settings") -> "Iterator[Runtime]":
 
     Accessors such as ``get_settings()`` find it, and so does an application that the
     test installs.
+
+    Example:
+        >>> def test_mail_is_sent(shared_runtime):
+        ...     outbox = []
+        ...     with shared_runtime.override(list, outbox):
+        ...         assert shared_runtime.get(list) is outbox
     """
     from shared.config import use_settings
     from shared.runtime import Runtime, use
@@ -66,6 +71,11 @@ def shared_client(shared_runtime: "Runtime") -> "Iterator[Callable[..., ApiClien
     """A function that makes a client: ``shared_client(app, headers=...)``.
 
     Start-up and shutdown of each application run around the test.
+
+    Example:
+        >>> def test_orders_are_listed(shared_client):
+        ...     from orders.main import app
+        ...     assert shared_client(app).get("/orders").assert_success() == []
     """
     from shared.testing._client import ApiClient
 
@@ -79,7 +89,14 @@ def shared_client(shared_runtime: "Runtime") -> "Iterator[Callable[..., ApiClien
 
 @pytest.fixture
 def log_capture() -> "Iterator[list[dict[str, Any]]]":
-    """The log events of the test, as dictionaries, also of loggers made before it."""
+    """The log events of the test, as dictionaries, also of loggers made before it.
+
+    Example:
+        >>> def test_refusal_is_logged(log_capture):
+        ...     from shared.logging import get_logger
+        ...     get_logger("orders").warning("refused", reason="empty")
+        ...     assert log_capture[0]["reason"] == "empty"
+    """
     from shared.logging import capture_logs
 
     with capture_logs() as events:
@@ -88,7 +105,14 @@ def log_capture() -> "Iterator[list[dict[str, Any]]]":
 
 @pytest.fixture
 def frozen_clock() -> "FrozenClock":
-    """A clock that moves only by ``advance`` and ``sleep``."""
+    """A clock that moves only by ``advance`` and ``sleep``.
+
+    Example:
+        >>> def test_an_hour_takes_no_time(frozen_clock):
+        ...     before = frozen_clock()
+        ...     frozen_clock.sleep(3600)
+        ...     assert frozen_clock() - before == 3600
+    """
     from shared.testing._clock import FrozenClock
 
     return FrozenClock()

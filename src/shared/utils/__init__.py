@@ -5,6 +5,7 @@ keeps state or needs settings, and heavy libraries are imported by the call that
 needs them. Bad input gets a clear error; the ``is_valid_*`` functions answer False.
 """
 
+from shared.resilience import retry
 from shared.utils._files import calculate_file_hash, format_file_size, sanitize_filename
 from shared.utils._ids import (
     generate_short_id,
@@ -17,6 +18,7 @@ from shared.utils._mappings import deep_merge, flatten_dict, get_nested_value, u
 from shared.utils._pagination import Page, paginate
 from shared.utils._passwords import PasswordCheck, PasswordRule, PasswordRules, validate_password
 from shared.utils._text import chunk_text, clean_text, extract_hashtags, extract_mentions, truncate_text
+from shared.utils._timing import Timer, timed
 from shared.utils._validation import is_valid_email, is_valid_phone, is_valid_url
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "PasswordCheck",
     "PasswordRule",
     "PasswordRules",
+    "Timer",
     "calculate_file_hash",
     "chunk_text",
     "clean_text",
@@ -42,7 +45,9 @@ __all__ = [
     "is_valid_url",
     "paginate",
     "parse_timestamp_id",
+    "retry",
     "sanitize_filename",
+    "timed",
     "truncate_text",
     "unflatten_dict",
     "validate_password",

@@ -1,6 +1,7 @@
 """The settings in force: built once, overridden for a while, reloaded as a whole."""
 
 import asyncio
+import inspect
 import logging
 import threading
 
@@ -134,6 +135,14 @@ def test_the_proxy_shows_no_value(monkeypatch):
 
     assert "s3cret" not in repr(settings)
     assert "database" in dir(settings)
+
+
+def test_looking_at_the_proxy_reads_nothing(monkeypatch):
+    monkeypatch.setenv("DB_POOL_SIZE", "many")
+
+    assert inspect.unwrap(settings) is settings
+    assert not callable(settings)
+    assert current().find(Settings) is None
 
 
 def test_the_proxy_cannot_be_written_to():

@@ -133,6 +133,16 @@ def test_a_forked_child_parts_from_the_sequence_of_its_parent():
     assert theirs != repr(sequence.next())
 
 
+def test_a_sequence_draws_a_new_tail_after_a_fork():
+    tails = iter([5, 100])
+    sequence = TimeSequence(80, clock=Clock(), random_bits=lambda bits: next(tails))
+    first = sequence.next()
+
+    sequence.after_fork()
+
+    assert (first[1], sequence.next()[1]) == (5, 101)
+
+
 def test_a_sequence_counts_up_within_a_millisecond():
     sequence = TimeSequence(80, clock=Clock(), random_bits=lambda bits: 5)
 

@@ -133,6 +133,15 @@ def test_chunks_with_overlap_begin_and_end_between_two_characters_where_they_can
     assert not any(chunk.startswith("\u0301") for chunk in chunks)
 
 
+def test_the_end_of_a_chunk_matters_more_than_the_start_of_the_next():
+    text = "e\u0301" * 12  # boundaries are two apart, the overlap is odd
+
+    chunks = chunk_text(text, 8, overlap=3)
+
+    assert joined(chunks, 3) == text
+    assert [len(chunk) for chunk in chunks] == [8, 7, 7, 7, 7]
+
+
 def test_a_character_longer_than_a_chunk_is_torn():
     assert chunk_text(FAMILY * 2, 2) == [FAMILY[i : i + 2] for i in (0, 2)] + [FAMILY[4:]] + [
         FAMILY[i : i + 2] for i in (0, 2)

@@ -37,5 +37,9 @@ def test_cut_measures_as_told():
     assert cut("aéb", 3, lambda piece: len(piece.encode())) == "aé"
 
 
+def test_cut_keeps_what_fits():
+    assert cut("aéb", 4, lambda piece: len(piece.encode())) == "aéb"
+
+
 def test_composed_keeps_thirty_marks_in_a_row():
     assert composed("e" + "\u0323" * 40) == "ẹ" + "\u0323" * 29
