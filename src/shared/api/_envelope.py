@@ -198,5 +198,9 @@ def error_bytes(
 
     Details without a JSON form are replaced by the name of their type: an error
     about an error helps nobody.
+
+    Example:
+        >>> error_bytes("CONFLICT", "taken", {"by": object()})[:90]
+        b'{"success":false,"error":{"code":"CONFLICT","message":"taken","details":{"by":"<object>"}}'
     """
     return dumps_lossy(error_response(code, message, details, version=version))

@@ -15,7 +15,12 @@ EXCHANGE_KEY = "shared.exchange"
 
 
 class Outcome(StrEnum):
-    """How an exchange ended."""
+    """How an exchange ended.
+
+    Example:
+        >>> str(Outcome.DISCONNECTED)
+        'disconnected'
+    """
 
     COMPLETED = "completed"
     """The last byte was handed to the server, whatever the status."""
@@ -45,6 +50,13 @@ class RequestFinished(NamedTuple):
         protocol: ``"http"`` or ``"websocket"``.
         error: Class name of the exception that was not foreseen, or None.
         context: The request's context; its ids and principal.
+
+    Example:
+        >>> def count(event: RequestFinished) -> None:
+        ...     print(event.method, event.route, event.status)
+        >>> from shared.api import Pipeline
+        >>> stop = Pipeline(access=None).observe(count)
+        >>> stop()
     """
 
     method: str
@@ -76,6 +88,12 @@ class Exchange:
         error: The exception nobody foresaw, or None.
         state: A mapping for jobs to keep things in between their hooks.
         api_version: Version that success envelopes of this request carry.
+
+    Example:
+        >>> exchange = Exchange("GET", "/orders", https=True, api_version="v1")
+        >>> exchange.state["limit"] = 10
+        >>> exchange.route, exchange.state
+        ('unmatched', {'limit': 10})
     """
 
     __slots__ = (
@@ -98,27 +116,30 @@ class Exchange:
     )
 
     protocol = "http"
+    unusual = False  # whether the access line says more than that of an HTTP exchange
     context: RequestContext
+    error: BaseException | None
+    _state: dict[str, Any]
 
-    def __init__(self, method: str, path: str, *, https: bool) -> None:
+    def __init__(self, method: str, path: str, *, https: bool, api_version: str) -> None:
         self.method = method
         self.path = path
         self.https = https
-        self.status = 0
+        self.api_version = api_version
         self.started = self.first_byte = self.ended = 0.0
-        self.bytes_received = self.bytes_sent = 0
+        self.status = self.bytes_received = self.bytes_sent = 0
         self.outcome = Outcome.COMPLETED
-        self.error: BaseException | None = None
+        self.error = None
         self.finished = self.too_large = False
-        self.api_version = ""
-        self._state: dict[str, Any] | None = None
 
     @property
     def state(self) -> dict[str, Any]:
         """A mapping for jobs to keep things in between their hooks."""
-        if self._state is None:
+        try:
+            return self._state
+        except AttributeError:  # most requests never need one
             self._state = {}
-        return self._state
+            return self._state
 
     @property
     def route(self) -> str:

@@ -10,14 +10,30 @@ __all__ = ["AccessSink", "Job", "ResponseHeaders"]
 
 
 class AccessSink(Protocol):
-    """Where access lines go; :class:`shared.logging.AccessLog` is one."""
+    """Where access lines go; :class:`shared.logging.AccessLog` is one.
+
+    Example:
+        >>> class Printer:
+        ...     def write(self, fields, *, level):
+        ...         print(level, fields["status"])
+        >>> sink: AccessSink = Printer()
+        >>> sink.write({"status": 200}, level="info")
+        info 200
+    """
 
     def write(self, fields: dict[str, object], *, level: str) -> object:
         """Write one line; must not raise."""
 
 
 class ResponseHeaders(Protocol):
-    """The headers of an answer that is about to start; names in any case."""
+    """The headers of an answer that is about to start; names in any case.
+
+    Example:
+        >>> class Tagged(Job):
+        ...     def on_headers(self, exchange, status, headers: ResponseHeaders):
+        ...         headers.setdefault("Cache-Control", "no-store")
+        ...         headers.append("Vary", "Origin")
+    """
 
     def get(self, name: str) -> str | None:
         """Return the first value of *name*, or None."""

@@ -16,7 +16,7 @@ from shared.api._errors import ErrorRenderer, Reply, safe_text
 from shared.api._exchange import Exchange, Outcome, RequestFinished
 from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
-from shared.context import RequestContext, TraceContext, is_valid_id, new_request_id
+from shared.context import RequestContext, TraceContext, is_valid_id, new_identity
 from shared.errors import BadRequestError, ErrorMap, PayloadTooLargeError, SharedError
 from shared.runtime import Runtime, current
 
@@ -27,12 +27,17 @@ _MAX_PATH: Final = 512  # characters of a path in a log line
 _MAX_LENGTH_DIGITS: Final = 18
 _CLIENT_CLOSED: Final = 499  # not in any RFC; the number nginx made common
 
+# Members of an enumeration cost a lookup each; these are read for every request.
+_COMPLETED: Final = Outcome.COMPLETED
+_FAILED: Final = Outcome.FAILED
+
+Observer = Callable[[RequestFinished], object]
 RawHeaders = tuple[tuple[tuple[bytes, bytes], ...], frozenset[bytes]]
 TextHeaders = tuple[tuple[tuple[str, str], ...], frozenset[str]]
 
 
 class Pipeline:
-    """The compiled plan of one application's request layer.
+    r"""The compiled plan of one application's request layer.
 
     Args:
         options: What to do.
@@ -44,6 +49,13 @@ class Pipeline:
         clock: Monotonic seconds.
 
     Thread-safe; holds no state of any request.
+
+    Example:
+        >>> pipeline = Pipeline(LayerOptions(max_body_bytes=1000))
+        >>> pipeline.check_length("1001").status
+        413
+        >>> pipeline.identify("hostile\r\nid", None).correlation_id.isalnum()
+        True
     """
 
     def __init__(
@@ -53,7 +65,7 @@ class Pipeline:
         runtime: Runtime | None = None,
         access: AccessSink | None = None,
         jobs: Iterable[Job] = (),
-        observers: Iterable[Callable[[RequestFinished], object]] = (),
+        observers: Iterable[Observer] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.options = options = options or LayerOptions()
@@ -68,17 +80,24 @@ class Pipeline:
             for job in self.jobs
             if _overrides(job, "on_request_async") or _overrides(job, "on_request")
         )
+        self.traces = options.trace
+        self.api_version = options.api_version
         self.on_headers = tuple(job.on_headers for job in self.jobs if _overrides(job, "on_headers"))
-        self._observers = (
+        self.decorates = bool(self.on_headers) or options.server_timing
+        self._observers: tuple[Observer, ...] = (
             *(job.on_finish for job in self.jobs if _overrides(job, "on_finish")),
             *observers,
         )
-        self.raw: dict[tuple[bool, bool], RawHeaders] = {}
-        self.text: dict[tuple[bool, bool], TextHeaders] = {}
+        # Each a pair: [0] over http, [1] over https.
+        self.raw: list[RawHeaders] = []
+        self.raw_docs: list[RawHeaders] = []
+        self.text: list[TextHeaders] = []
+        self.text_docs: list[TextHeaders] = []
         self._compile_headers()
         self._access = (access or _default_access(runtime)) if options.access_log else None
         self._quiet = options.quiet_paths
         self._slow = options.slow_seconds
+        self._plain = options.access_sample >= 1.0  # nothing to decide for an ordinary success
         self._sample = None if options.access_sample >= 1.0 else int(options.access_sample * 2**32)
         self.docs_paths = frozenset(options.docs_paths) | {path + "/" for path in options.docs_paths}
 
@@ -91,43 +110,48 @@ class Pipeline:
         docs = HeaderPolicy.docs if main.headers(https=True) else main
         ids = frozenset({"x-correlation-id", "x-request-id"})
         for https in (False, True):
-            for is_docs, policy in ((False, main), (True, docs)):
+            for policy, text, raw in ((main, self.text, self.raw), (docs, self.text_docs, self.raw_docs)):
                 pairs = policy.headers(https=https)
                 names = ids.union(name.lower() for name, _ in pairs)
-                self.text[https, is_docs] = (pairs, names)
-                raw = tuple((name.lower().encode(), value.encode()) for name, value in pairs)
-                self.raw[https, is_docs] = (raw, frozenset(name.encode() for name in names))
+                text.append((pairs, names))
+                raw.append((policy.raw_headers(https=https), frozenset(name.encode() for name in names)))
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Call *observer* with :class:`RequestFinished` after each exchange from now on.
+
+        Returns:
+            A function that ends it; calling it again does nothing.
+        """
+        self._observers = (*self._observers, observer)
+
+        def stop() -> None:
+            self._observers = tuple(other for other in self._observers if other is not observer)
+
+        return stop
 
     # -- the beginning -------------------------------------------------------------
 
-    def begin(
-        self,
-        exchange: Exchange,
-        correlation: str | None,
-        traceparent: str | None,
-        tracestate: str | None = None,
-    ) -> None:
-        """Give *exchange* its identity and start its clock.
+    def identify(
+        self, correlation: str | None, traceparent: str | None, tracestate: str = ""
+    ) -> RequestContext:
+        """Return the context of a request.
 
         Args:
-            exchange: Fresh from the adapter.
             correlation: Id the caller sent, unchecked; a hostile one is replaced
                 and appears nowhere.
             traceparent: Header of that name, or None.
-            tracestate: Header of that name, or None.
+            tracestate: Header of that name.
         """
-        exchange.started = self.clock()
-        exchange.api_version = self.options.api_version
-        trace = None
-        if self.options.trace:
-            if traceparent is not None:
-                parent = TraceContext.parse(traceparent, tracestate or "")
-                trace = parent.child() if parent is not None else None
-            if trace is None:
-                trace = TraceContext.new()
+        trace: TraceContext | None
+        trace, request_id = new_identity()
+        if not self.traces:
+            trace = None
+        elif traceparent is not None:
+            parent = TraceContext.parse(traceparent, tracestate)
+            trace = trace if parent is None else parent.child()
         if correlation is None or not is_valid_id(correlation):
-            correlation = trace.trace_id if trace is not None else new_request_id()
-        exchange.context = RequestContext(correlation, new_request_id(), trace)
+            correlation = request_id if trace is None else trace.trace_id
+        return RequestContext(correlation, request_id, trace)
 
     def check_length(self, declared: str) -> SharedError | None:
         """Return the error for a declared body length that cannot be served, or None.
@@ -185,62 +209,59 @@ class Pipeline:
     # -- the end ---------------------------------------------------------------------
 
     def finish(self, exchange: Exchange) -> None:
-        """Write the access line and tell the observers, once; never raises.
+        """Write the access line and tell the observers; never raises.
 
-        The exchange's context must still be current, so that the line carries it.
+        Called once per exchange, while its context is still current, so that the
+        line carries it.
         """
-        if exchange.finished:
-            return
         exchange.finished = True
-        if not exchange.status:  # the client left, or the server gave up, before the answer began
-            exchange.status = _CLIENT_CLOSED
-        if self._access is not None:
-            level = self._level(exchange)
+        status = exchange.status
+        if not status:  # the client left, or the server gave up, before the answer began
+            exchange.status = status = _CLIENT_CLOSED
+        access = self._access
+        if access is not None:
+            path = exchange.path
+            seconds = exchange.ended - exchange.started
+            if self._plain and status < 400 and seconds < self._slow and exchange.outcome is _COMPLETED:
+                level = None if path in self._quiet else "info"
+            else:
+                level = self._level(exchange, status, seconds)
             if level is not None:
-                self._write(self._access, exchange, level)
-        if self._observers or self.runtime.events.has_listeners(RequestFinished):
+                first_byte = exchange.first_byte
+                fields: dict[str, object] = {
+                    "method": exchange.method,
+                    "path": path if len(path) <= _MAX_PATH else path[:_MAX_PATH],
+                    "route": exchange.route,
+                    "status": status,
+                    # Microseconds, cut: rounding costs twice as much.
+                    "duration_ms": int(seconds * 1e6) / 1e3,
+                    "ttfb_ms": int((first_byte - exchange.started) * 1e6) / 1e3 if first_byte else None,
+                    "bytes_sent": exchange.bytes_sent,
+                    "client": exchange.client,
+                }
+                if exchange.outcome is not _COMPLETED or exchange.error is not None or exchange.unusual:
+                    _add_unusual(fields, exchange)
+                try:
+                    access.write(fields, level=level)
+                except Exception:  # noqa: BLE001 - the answer is out; a log must not spoil it
+                    _log.exception("the access log failed")
+        if self._observers:
             self._announce(exchange)
 
-    def _level(self, exchange: Exchange) -> str | None:
+    def _level(self, exchange: Exchange, status: int, seconds: float) -> str | None:
         """Return the level of the access line, or None for no line."""
-        status = exchange.status
-        if status >= 500 or exchange.outcome is Outcome.FAILED:
+        if status >= 500 or exchange.outcome is _FAILED:
             return "error"
-        if exchange.ended - exchange.started >= self._slow and exchange.protocol == "http":
+        if seconds >= self._slow and exchange.protocol == "http":
             return "warning"
         if exchange.path in self._quiet:
             return None
-        if status >= 400 and exchange.outcome is Outcome.COMPLETED:
-            return "warning"
-        sample = self._sample
-        if sample is not None and status < 400:
-            return "info" if zlib.crc32(exchange.context.correlation_id.encode()) < sample else None
-        return "info"
-
-    def _write(self, access: AccessSink, exchange: Exchange, level: str) -> None:
-        started = exchange.started
-        fields: dict[str, object] = {
-            "method": exchange.method,
-            "path": exchange.path[:_MAX_PATH],
-            "route": exchange.route,
-            "status": exchange.status,
-            "duration_ms": round((exchange.ended - started) * 1000, 3),
-            "ttfb_ms": round((exchange.first_byte - started) * 1000, 3) if exchange.first_byte else None,
-            "bytes_sent": exchange.bytes_sent,
-            "client": exchange.client,
-        }
-        if exchange.protocol != "http":
-            fields["protocol"] = exchange.protocol
-            fields["bytes_received"] = exchange.bytes_received
-            fields["close_code"] = getattr(exchange, "close_code", None)
-        if exchange.outcome is not Outcome.COMPLETED:
-            fields["outcome"] = str(exchange.outcome)
-        if exchange.error is not None:
-            fields["error"] = type(exchange.error).__name__
-        try:
-            access.write(fields, level=level)
-        except Exception:  # noqa: BLE001 - the answer is out; a log must not spoil it
-            _log.exception("the access log failed")
+        if status < 400:
+            sample = self._sample
+            if sample is not None and zlib.crc32(exchange.context.correlation_id.encode()) >= sample:
+                return None
+            return "info"
+        return "warning" if exchange.outcome is _COMPLETED else "info"
 
     def _announce(self, exchange: Exchange) -> None:
         event = exchange.finished_event()
@@ -249,12 +270,22 @@ class Pipeline:
                 observer(event)
             except Exception:  # noqa: BLE001 - an observer must not harm the request
                 _log.exception("an observer of finished requests failed")
-        self.runtime.events.emit(event)
 
     def report(self, exchange: Exchange, exc: BaseException, what: str) -> None:
         """Log an exception that nobody foresaw, with its traceback and the request's ids."""
         exchange.error = exc
         _log.error("%s", what, exc_info=exc, extra={"method": exchange.method, "route": exchange.route})
+
+
+def _add_unusual(fields: dict[str, object], exchange: Exchange) -> None:
+    if exchange.outcome is not _COMPLETED:
+        fields["outcome"] = str(exchange.outcome)
+    if exchange.error is not None:
+        fields["error"] = type(exchange.error).__name__
+    if exchange.protocol != "http":
+        fields["protocol"] = exchange.protocol
+        fields["bytes_received"] = exchange.bytes_received
+        fields["close_code"] = getattr(exchange, "close_code", None)
 
 
 def log_error(exchange: Exchange | None, exc: BaseException, known: SharedError | None) -> None:

@@ -25,6 +25,7 @@ class WebSocketExchange(AsgiConnection):
     __slots__ = ("close_code",)
 
     protocol = "websocket"
+    unusual = True
 
     def __init__(self, layer: Layer, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(layer, scope, receive, send)

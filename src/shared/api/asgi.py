@@ -1,23 +1,15 @@
-"""The request layer for any ASGI application; no framework needed.
-
-Example:
-    >>> from shared.api import Pipeline
-    >>> async def application(scope, receive, send):
-    ...     await send({"type": "http.response.start", "status": 204, "headers": []})
-    ...     await send({"type": "http.response.body"})
-    >>> layer = AsgiLayer(application, Pipeline())
-"""
+"""The request layer for any ASGI application; no framework needed."""
 
 from typing import Any
 
-from shared.api._asgi import App, AsgiHeaders, Fallback, HttpExchange, Receive, RouteOf, Scope, Send
-from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Outcome
+from shared.api._asgi import App, Fallback, HttpExchange, Receive, RouteOf, Scope, Send, no_route
+from shared.api._exchange import EXCHANGE_KEY, Outcome
 from shared.api._pipeline import Pipeline
 from shared.api._websocket import WebSocketExchange
 from shared.context import enter_context, leave_context
 from shared.runtime import enter_runtime, leave_runtime
 
-__all__ = ["AsgiHeaders", "AsgiLayer", "HttpExchange", "WebSocketExchange"]
+__all__ = ["AsgiLayer"]
 
 
 class AsgiLayer:
@@ -34,6 +26,12 @@ class AsgiLayer:
             without it every request counts as ``"unmatched"``.
         fallback: Asked to answer an exception that nobody foresaw; returns whether it did.
         disconnects: Exceptions that mean that the client has left.
+
+    Example:
+        >>> async def application(scope, receive, send):
+        ...     await send({"type": "http.response.start", "status": 204, "headers": []})
+        ...     await send({"type": "http.response.body"})
+        >>> layer = AsgiLayer(application)
     """
 
     def __init__(
@@ -53,38 +51,19 @@ class AsgiLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; see the ASGI specification, version 3."""
-        kind = scope["type"]
-        if kind == "lifespan" or EXCHANGE_KEY in scope:
-            await self._inside(scope, receive, send)
-        elif kind == "http":
-            await self._http(scope, receive, send)
-        elif kind == "websocket":
-            await self._websocket(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve below another layer, which does everything but know our runtime."""
-        token = enter_runtime(self.pipeline.runtime)
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            leave_runtime(token)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or EXCHANGE_KEY in scope:
+            await self._other(scope, receive, send)
+            return
         pipeline = self.pipeline
-        exchange = HttpExchange(self, scope, receive, send)
-        exchange.identify()
-        scope[EXCHANGE_KEY] = exchange
+        scope[EXCHANGE_KEY] = exchange = HttpExchange(self, scope, receive, send)
         runtime_token = enter_runtime(pipeline.runtime)
         context_token = enter_context(exchange.context)
         try:
             refusal: Any = None
-            if exchange.may_have_body():
-                declared = exchange.header("content-length")
-                refusal = pipeline.check_length(declared) if declared is not None else None
+            if exchange.may_have_body:
+                refusal = exchange.refuse_body()
                 receive = exchange.receive
-            if refusal is None and pipeline.on_request_async:
+            if pipeline.on_request_async and refusal is None:
                 refusal = await pipeline.ask_jobs_async(exchange)
             if refusal is None:
                 await self.app(scope, receive, exchange.send)
@@ -104,9 +83,23 @@ class AsgiLayer:
             leave_context(context_token)
             leave_runtime(runtime_token)
 
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what is not an HTTP request, or is one of another layer's."""
+        kind = scope["type"]
+        if kind == "websocket" and EXCHANGE_KEY not in scope:
+            await self._websocket(scope, receive, send)
+        elif kind in ("http", "websocket", "lifespan"):
+            # Below another layer, which does everything but know our runtime.
+            token = enter_runtime(self.pipeline.runtime)
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                leave_runtime(token)
+        else:
+            await self.app(scope, receive, send)
+
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = WebSocketExchange(self, scope, receive, send)
-        exchange.identify()
         scope[EXCHANGE_KEY] = exchange
         runtime_token = enter_runtime(self.pipeline.runtime)
         context_token = enter_context(exchange.context)
@@ -117,8 +110,3 @@ class AsgiLayer:
             scope.pop(EXCHANGE_KEY, None)
             leave_context(context_token)
             leave_runtime(runtime_token)
-
-
-def no_route(_scope: Scope, _status: int) -> str:
-    """Return the label of applications without a router."""
-    return UNMATCHED

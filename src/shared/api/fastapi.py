@@ -26,6 +26,7 @@ from fastapi.exceptions import (
 from starlette.responses import Response
 
 from shared.api import _openapi
+from shared.api import _starlette as _shared
 from shared.api import starlette as _starlette
 from shared.api._envelope_route import EnvelopeRoute
 from shared.api._exchange import RequestFinished
@@ -66,6 +67,12 @@ def install_layer(
 
     The application's own documentation pages get the policy ``docs``, wherever
     they are served. See :func:`shared.api.starlette.install_layer`.
+
+    Example:
+        >>> from fastapi import FastAPI
+        >>> app = FastAPI()
+        >>> install_layer(app).options.api_version
+        'v1'
     """
     record = installation(app)
     present: Pipeline | None = record.find("layer", None)
@@ -96,8 +103,13 @@ def install_error_handlers(
         runtime: Whose :class:`~shared.errors.ErrorMap` translates foreign exceptions.
         openapi: Whether the OpenAPI document describes these errors instead of
             FastAPI's ``HTTPValidationError``.
+
+    Example:
+        >>> from fastapi import FastAPI
+        >>> app = FastAPI()
+        >>> install_error_handlers(app, LayerOptions(error_format="problem"))
     """
-    _starlette.install_handlers(app, _fastapi_handlers, options, runtime, replaced=_DEFAULTS)
+    _shared.install_handlers(app, _fastapi_handlers, options, runtime, replaced=_DEFAULTS)
     if openapi:
         _document(app)
 
@@ -109,7 +121,7 @@ _DEFAULTS: tuple[Any, ...] = (
 )
 
 
-def _fastapi_handlers(handlers: _starlette.StarletteHandlers) -> dict[Any, Any]:
+def _fastapi_handlers(handlers: _shared.StarletteHandlers) -> dict[Any, Any]:
     async def invalid_request(request: Any, exc: RequestValidationError) -> Response:
         return handlers.respond(request, validation_error(exc))
 
@@ -125,7 +137,7 @@ def _fastapi_handlers(handlers: _starlette.StarletteHandlers) -> dict[Any, Any]:
         await websocket.close(code=_POLICY_VIOLATION, reason="VALIDATION_ERROR")
 
     return {
-        **_starlette.starlette_handlers(handlers),
+        **_shared.starlette_handlers(handlers),
         RequestValidationError: invalid_request,
         ResponseValidationError: invalid_response,
         WebSocketRequestValidationError: invalid_websocket,
@@ -169,6 +181,12 @@ def add_health_routes(
         live_path: Path of the liveness probe.
         details: Who sees the parts: ``"always"``, ``"never"`` or ``"internal"`` callers.
         include_in_schema: Whether the OpenAPI document lists them.
+
+    Example:
+        >>> from fastapi import FastAPI
+        >>> from shared.monitoring import HealthRegistry
+        >>> app = FastAPI()
+        >>> add_health_routes(app, HealthRegistry(), details="never")
     """
     paths = (health_path, ready_path, live_path)
     _starlette.add_health_routes(

@@ -10,20 +10,16 @@ Example:
     >>> uninstall(app)
 """
 
-import re
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from flask import Flask, abort, got_request_exception, has_request_context, request
+from flask import Flask, abort, has_request_context, request
 from flask import Response as FlaskResponse
-from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Request as WerkzeugRequest
 
 from shared.api._envelope import success_bytes
-from shared.api._errors import Reply, bad_body, from_http, is_bad_json
-from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, RequestFinished
-from shared.api._handlers import ErrorHandlers
+from shared.api._exchange import EXCHANGE_KEY, RequestFinished
+from shared.api._flask import FlaskHandlers, RuleLabels, caller, probe_view
 from shared.api._installed import installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
@@ -46,8 +42,6 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
 
 
 class EnvelopeResponse(FlaskResponse):
@@ -143,6 +137,12 @@ def install_layer(
 
     Raises:
         ConfigurationError: The layer is installed with other options.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = Flask("docs")
+        >>> install_layer(app).options.api_version
+        'v1'
     """
     record = installation(app)
     present: Pipeline | None = record.find("layer", options)
@@ -162,26 +162,6 @@ def install_layer(
     return pipeline
 
 
-class RuleLabels:
-    """Finds the template of a finished Flask request: ``/users/{id}`` for ``/users/<int:id>``."""
-
-    def __init__(self) -> None:
-        self._labels: dict[str, str] = {}
-
-    def __call__(self, environ: Any, _status: int) -> str:
-        """Return the template; ``"unmatched"`` when no rule answered."""
-        rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-        if rule is None:
-            return UNMATCHED
-        label = self._labels.get(rule.rule)
-        if label is None:
-            label = self._labels[rule.rule] = _CONVERTER.sub(r"{\1}", rule.rule)
-        return label
-
-
-# --- errors -----------------------------------------------------------------------------
-
-
 def install_error_handlers(
     app: Flask, options: LayerOptions | None = None, *, runtime: Runtime | None = None
 ) -> None:
@@ -198,6 +178,11 @@ def install_error_handlers(
 
     Raises:
         ConfigurationError: The handlers are installed with other options.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = Flask("docs")
+        >>> install_error_handlers(app, LayerOptions(error_format="problem"))
     """
     record = installation(app)
     if record.find("error handlers", options) is not None:
@@ -214,51 +199,6 @@ def install_error_handlers(
             del table[Exception]
 
     record.add("error handlers", handlers, undo)
-
-
-class FlaskHandlers(ErrorHandlers):
-    """The exception handler in Flask's form."""
-
-    app: Flask
-
-    def answer(self, exc: Exception) -> Any:
-        """Return the answer for *exc* as a Flask response."""
-        error: BaseException = exc
-        original = getattr(exc, "original_exception", None)
-        if original is not None and self.options.reraise_errors:
-            raise original  # Flask came back with what was raised below
-        if isinstance(exc, HTTPException):
-            if exc.response is not None or exc.code is None or exc.code < 400:
-                return exc  # a redirect, or a response that the author made
-            error = _from_werkzeug(exc)
-        elif is_bad_json(exc, WerkzeugRequest.get_json):
-            error = bad_body(exc)
-        elif self.renderer.translate(exc) is None:
-            if self.options.reraise_errors:
-                raise exc
-            got_request_exception.send(self.app, _async_wrapper=self.app.ensure_sync, exception=exc)
-        exchange = request.environ.get(EXCHANGE_KEY)
-        reply = self.reply(error, exchange=exchange, accept=request.headers.get("Accept"), path=request.path)
-        return FlaskResponse(reply.body, reply.status, list(reply.headers))
-
-
-def _from_werkzeug(exc: HTTPException) -> Any:
-    cause: BaseException | None = exc
-    for _ in range(4):  # Flask wraps werkzeug's error, which wraps that of the parser
-        cause = None if cause is None else cause.__cause__ or cause.__context__
-        if exc.code == 400 and cause is not None and is_bad_json(cause, WerkzeugRequest.get_json):
-            return bad_body(cause)
-    headers = {
-        name: value
-        for name, value in exc.get_headers(request.environ)
-        if name.lower() not in ("content-type", "content-length")
-    }
-    # Werkzeug's own sentences are written for people at a browser.
-    detail = None if exc.description == type(exc).description else exc.description
-    return from_http(exc.code or 500, detail, headers)
-
-
-# --- health -----------------------------------------------------------------------------
 
 
 def add_health_routes(
@@ -282,6 +222,12 @@ def add_health_routes(
         ready_path: Path of the readiness probe.
         live_path: Path of the liveness probe.
         details: Who sees the parts: ``"always"``, ``"never"`` or ``"internal"`` callers.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.monitoring import HealthRegistry
+        >>> app = Flask("docs")
+        >>> add_health_routes(app, HealthRegistry(), details="never")
     """
     from shared.monitoring import HealthEndpoints
 
@@ -290,16 +236,16 @@ def add_health_routes(
         return
     endpoints = HealthEndpoints(registry, details=details)
     views: dict[str, tuple[str, Callable[[], Any]]] = {
-        "shared_health": (health_path, lambda: endpoints.health(**_caller())),
-        "shared_ready": (ready_path, lambda: endpoints.ready(**_caller())),
+        "shared_health": (health_path, lambda: endpoints.health(**caller())),
+        "shared_ready": (ready_path, lambda: endpoints.ready(**caller())),
         "shared_live": (live_path, endpoints.live),
     }
     taken = {rule.rule for rule in app.url_map.iter_rules()}
     for name, (path, probe) in views.items():
         if name in app.view_functions:  # left by an earlier uninstall()
-            app.view_functions[name] = _view(probe)
+            app.view_functions[name] = probe_view(probe)
         elif path not in taken:
-            app.add_url_rule(path, name, _view(probe), methods=["GET"])
+            app.add_url_rule(path, name, probe_view(probe), methods=["GET"])
 
     def undo() -> None:
         for name in views:
@@ -309,20 +255,13 @@ def add_health_routes(
     record.add("health routes", endpoints, undo)
 
 
-def _view(probe: Callable[[], Any]) -> Callable[[], FlaskResponse]:
-    def view() -> FlaskResponse:
-        reply = Reply(*probe())
-        return FlaskResponse(reply.body, reply.status, list(reply.headers))
-
-    return view
-
-
-def _caller() -> dict[str, Any]:
-    # Behind a proxy the peer is the proxy: an internal address that proves nothing.
-    proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    return {"accept": request.headers.get("Accept", ""), "client": None if proxied else request.remote_addr}
-
-
 def uninstall(app: Flask) -> None:
-    """Take out of *app* everything this module put in, last first."""
+    """Take out of *app* everything this module put in, last first.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = Flask("docs")
+        >>> pipeline = install_layer(app)
+        >>> uninstall(app)
+    """
     installation(app).remove_all()

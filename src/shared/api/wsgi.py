@@ -1,12 +1,4 @@
-"""The request layer for any WSGI application; no framework needed.
-
-Example:
-    >>> from shared.api import Pipeline
-    >>> def application(environ, start_response):
-    ...     start_response("204 No Content", [])
-    ...     return []
-    >>> layer = WsgiLayer(application, Pipeline())
-"""
+"""The request layer for any WSGI application; no framework needed."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,17 +7,15 @@ from shared.api._exchange import EXCHANGE_KEY, Outcome
 from shared.api._pipeline import Pipeline
 from shared.api._wsgi import (
     App,
-    Body,
     Environ,
     RouteOf,
     SizedBody,
     StartResponse,
     WsgiExchange,
-    WsgiHeaders,
     no_route,
 )
 
-__all__ = ["WsgiExchange", "WsgiHeaders", "WsgiLayer"]
+__all__ = ["WsgiLayer"]
 
 
 class WsgiLayer:
@@ -41,6 +31,12 @@ class WsgiLayer:
         pipeline: The compiled plan; a default one when None.
         route_of: Returns the template of the route from environ and status; without
             it every request counts as ``"unmatched"``.
+
+    Example:
+        >>> def application(environ, start_response):
+        ...     start_response("204 No Content", [])
+        ...     return []
+        >>> layer = WsgiLayer(application)
     """
 
     def __init__(
@@ -55,30 +51,29 @@ class WsgiLayer:
         """Serve one request; see PEP 3333."""
         if self.bypass or EXCHANGE_KEY in environ:  # below another layer, which does everything
             return self.app(environ, start_response)
-        exchange = WsgiExchange(self, environ, start_response)
-        exchange.enter()
-        environ[EXCHANGE_KEY] = exchange
+        environ[EXCHANGE_KEY] = exchange = WsgiExchange(self, environ, start_response)
+        pipeline = self.pipeline
         try:
-            body = self._respond(exchange)
+            try:
+                refusal: Any = exchange.bound_input() if exchange.may_have_body() else None
+                if pipeline.on_request and refusal is None:
+                    refusal = pipeline.ask_jobs(exchange)
+                if refusal is None:
+                    body = self.app(environ, exchange.start)
+                else:
+                    body = exchange.answer(refusal)
+            except Exception as exc:  # noqa: BLE001 - the outermost layer answers for everything
+                body = exchange.fail(exc)
         except BaseException as exc:
             exchange.error = exc
             exchange.finish(Outcome.FAILED if isinstance(exc, Exception) else Outcome.CANCELLED)
             raise
+        exchange.body = body
+        if isinstance(body, (list, tuple)):
+            return SizedBody(exchange, len(body))
         file_wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
+        if file_wrapper is not None and isinstance(file_wrapper, type) and isinstance(body, file_wrapper):
             # The server sends such a file by itself, without looking at the chunks.
             exchange.finish()
             return body
-        return SizedBody(exchange, body) if isinstance(body, (list, tuple)) else Body(exchange, body)
-
-    def _respond(self, exchange: WsgiExchange) -> Iterable[bytes]:
-        pipeline = self.pipeline
-        try:
-            refusal: Any = exchange.bound_input()
-            if refusal is None and pipeline.on_request:
-                refusal = pipeline.ask_jobs(exchange)
-            if refusal is not None:
-                return exchange.answer(refusal)
-            return self.app(exchange.environ, exchange.start)
-        except Exception as exc:  # noqa: BLE001 - the outermost layer answers for everything
-            return exchange.fail(exc)
+        return exchange

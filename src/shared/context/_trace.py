@@ -30,8 +30,8 @@ _MAX_STATE_READ: Final = 16_448  # 32 members of the greatest length, with comma
 # Identifiers are not secrets, so the fast generator is enough.
 _random = random.Random()  # noqa: S311
 _bits = _random.getrandbits
-# One bit in the trace id, the span id and the request id of a draw of 320: the
-# standard forbids ids that are all zero. That of the trace id stands in its left
+# One bit in the trace id and the span id of a draw: the standard forbids ids that
+# are all zero. That of the trace id stands in its left
 # half, because samplers count on the randomness of the right one.
 _NEVER_ZERO: Final = 1 << 256 | 1 << 128 | 1
 if hasattr(os, "register_at_fork"):  # a forked child must not repeat its parent's ids
@@ -60,6 +60,21 @@ def new_request_id() -> str:
     return _bits(128).to_bytes(16, "big").hex()
 
 
+# Drawing bits and printing them costs more than a request may pay three times, so
+# identities are cut from large draws: 80 hex digits each. list.pop is atomic.
+_new_tuple = tuple.__new__
+_drawn: list[str] = []
+_DRAW: Final = 64
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drawn.clear)
+
+
+def _draw() -> str:
+    text = _bits(_DRAW * 320).to_bytes(_DRAW * 40, "big").hex()
+    _drawn.extend(text[at : at + 80] for at in range(80, len(text), 80))
+    return text[:80]
+
+
 def new_identity() -> "tuple[TraceContext, str]":
     """Return the root of a new trace and a request id, from one draw of random bits.
 
@@ -71,8 +86,14 @@ def new_identity() -> "tuple[TraceContext, str]":
         >>> len(trace.trace_id), len(trace.span_id), len(request_id)
         (32, 16, 32)
     """
-    text = (_bits(320) | _NEVER_ZERO).to_bytes(40, "big").hex()
-    return TraceContext(text[:32], text[32:48], random=True), text[48:]
+    try:
+        text = _drawn.pop()
+    except IndexError:
+        text = _draw()
+    span_id = text[32:48]
+    if span_id == "0000000000000000":  # forbidden by the standard; once in 2**64 draws
+        span_id = "0000000000000001"
+    return _new_tuple(TraceContext, (text[:32], span_id, True, "", "", True)), text[48:]
 
 
 class TraceContext(NamedTuple):

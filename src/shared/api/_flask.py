@@ -1,0 +1,91 @@
+"""What the Flask installer keeps to itself."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, got_request_exception, request
+from flask import Response as FlaskResponse
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request as WerkzeugRequest
+
+from shared.api._errors import Reply, bad_body, from_http, is_bad_json
+from shared.api._exchange import EXCHANGE_KEY, UNMATCHED
+from shared.api._handlers import ErrorHandlers
+
+__all__ = ["FlaskHandlers", "RuleLabels", "caller", "probe_view"]
+
+_CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
+
+
+class RuleLabels:
+    """Finds the template of a finished Flask request: ``/users/{id}`` for ``/users/<int:id>``."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {}
+
+    def __call__(self, environ: Any, _status: int) -> str:
+        """Return the template; ``"unmatched"`` when no rule answered."""
+        rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+        if rule is None:
+            return UNMATCHED
+        label = self._labels.get(rule.rule)
+        if label is None:
+            label = self._labels[rule.rule] = _CONVERTER.sub(r"{\1}", rule.rule)
+        return label
+
+
+class FlaskHandlers(ErrorHandlers):
+    """The exception handler in Flask's form."""
+
+    app: Flask
+
+    def answer(self, exc: Exception) -> Any:
+        """Return the answer for *exc* as a Flask response."""
+        error: BaseException = exc
+        original = getattr(exc, "original_exception", None)
+        if original is not None and self.options.reraise_errors:
+            raise original  # Flask came back with what was raised below
+        if isinstance(exc, HTTPException):
+            if exc.response is not None or exc.code is None or exc.code < 400:
+                return exc  # a redirect, or a response that the author made
+            error = _from_werkzeug(exc)
+        elif is_bad_json(exc, WerkzeugRequest.get_json):
+            error = bad_body(exc)
+        elif self.renderer.translate(exc) is None:
+            if self.options.reraise_errors:
+                raise exc
+            got_request_exception.send(self.app, _async_wrapper=self.app.ensure_sync, exception=exc)
+        exchange = request.environ.get(EXCHANGE_KEY)
+        reply = self.reply(error, exchange=exchange, accept=request.headers.get("Accept"), path=request.path)
+        return FlaskResponse(reply.body, reply.status, list(reply.headers))
+
+
+def _from_werkzeug(exc: HTTPException) -> Any:
+    cause: BaseException | None = exc
+    for _ in range(4):  # Flask wraps werkzeug's error, which wraps that of the parser
+        cause = None if cause is None else cause.__cause__ or cause.__context__
+        if exc.code == 400 and cause is not None and is_bad_json(cause, WerkzeugRequest.get_json):
+            return bad_body(cause)
+    headers = {
+        name: value
+        for name, value in exc.get_headers(request.environ)
+        if name.lower() not in ("content-type", "content-length")
+    }
+    # Werkzeug's own sentences are written for people at a browser.
+    detail = None if exc.description == type(exc).description else exc.description
+    return from_http(exc.code or 500, detail, headers)
+
+
+def probe_view(probe: Callable[[], Any]) -> Callable[[], FlaskResponse]:
+    def view() -> FlaskResponse:
+        reply = Reply(*probe())
+        return FlaskResponse(reply.body, reply.status, list(reply.headers))
+
+    return view
+
+
+def caller() -> dict[str, Any]:
+    # Behind a proxy the peer is the proxy: an internal address that proves nothing.
+    proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return {"accept": request.headers.get("Accept", ""), "client": None if proxied else request.remote_addr}
