@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from shared.config._sources import Layer, from_overrides
 from shared.errors import ConfigurationError
@@ -119,6 +119,21 @@ def use_settings(settings: "Settings | type[Settings]", *, runtime: Runtime | No
     return instance
 
 
+_SECTIONS: Final = (
+    "app", "api", "database", "redis", "security", "logging", "monitoring", "resilience", "flags", "jobs",
+    "storage", "email", "ai", "agent", "stripe", "gcp", "aws",
+)  # fmt: skip
+
+
+def _in_force(name: str) -> property:
+    """Return a property for one section: an attribute that is found is much cheaper than ``__getattr__``."""
+
+    def read(self: object) -> Any:  # noqa: ARG001 - a property's signature
+        return getattr(current().get(_settings_class or _load(), _build), name)
+
+    return property(read)
+
+
 class _Proxy:
     """Stands for the settings in force; reads nothing before the first attribute."""
 
@@ -139,6 +154,9 @@ class _Proxy:
     def __repr__(self) -> str:
         return "<settings: read an attribute, or call get_settings()>"
 
+
+for _section in _SECTIONS:
+    setattr(_Proxy, _section, _in_force(_section))
 
 #: The settings in force, as an object to read from: ``settings.database.DB_POOL_SIZE``.
 settings = cast("Settings", _Proxy())

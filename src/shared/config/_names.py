@@ -6,6 +6,7 @@ is ours alone.
 """
 
 import difflib
+import functools
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -48,10 +49,13 @@ def nearest(name: str, known: Collection[str], sections: Iterable[str] = ()) -> 
     if not _SHORTEST <= len(upper) <= _LONGEST:
         return None
     allowed = 1 if len(upper) <= 8 else 2
+    letters = _letters(upper)
     close = [
         (_distance(upper, other, allowed), other)
         for other in known
         if abs(len(other) - len(upper)) <= allowed
+        # One edit adds, removes or exchanges one letter: cheap to rule most names out.
+        and (letters ^ _letters(other)).bit_count() <= 2 * allowed
     ]
     best = min(close, default=(allowed + 1, ""))
     if best[0] <= allowed:
@@ -59,6 +63,15 @@ def nearest(name: str, known: Collection[str], sections: Iterable[str] = ()) -> 
     if in_namespace(upper):
         return next(iter(difflib.get_close_matches(upper, known, n=1, cutoff=0.75)), None)
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _letters(name: str) -> int:
+    """Return the set of characters in *name* as bits; several rare ones share one."""
+    bits = 0
+    for char in name:
+        bits |= 1 << (ord(char) & 63)
+    return bits
 
 
 def _distance(left: str, right: str, limit: int) -> int:

@@ -1,6 +1,6 @@
 """What is wrong with the settings, as data and as text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,8 +71,3 @@ def failure(problems: Iterable[Problem], environment: str) -> ConfigurationError
         f"{len(found)} {noun} wrong (profile {environment}):\n{lines}",
         details={"environment": environment, "problems": [problem.to_dict() for problem in found]},
     )
-
-
-def as_text(values: Mapping[str, Any] | Any) -> str:
-    """Return a masked value as the text of an error: lists and mappings in short."""
-    return printable(values)

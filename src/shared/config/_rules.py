@@ -79,9 +79,7 @@ def _run(rules: list[tuple[tuple[str, ...], Rule]], values: Values) -> Iterator[
 
 
 def _located(problem: Problem, found: Mapping[str, _FoundLike]) -> Problem:
-    place = found.get(problem.variable)
-    if problem.origin is not None or place is None:
-        return problem
+    place = found[problem.variable]
     return replace(problem, origin=place.raws[0].origin if place.raws else "default")
 
 

@@ -89,7 +89,7 @@ def find_env_file(start: Path) -> Path | None:
         if _exists(candidate) and not os.path.isdir(candidate):  # noqa: PTH112 - never raises
             return candidate
         if folder == root:
-            return None
+            break
     return None
 
 
@@ -156,7 +156,7 @@ def _expand(value: str, environ: Mapping[str, str], seen: Mapping[str, str]) -> 
 def from_secrets_dir(folder: Path, names: Iterable[str]) -> Layer:
     """One file per setting, named like the setting in capitals or small letters."""
     layer = Layer("secrets")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - never raises
         layer.problems.append(
             Problem(
                 "SECRETS_DIR", "expected a directory that exists", value=printable(folder), id="settings.file"
@@ -203,16 +203,19 @@ def _read_bytes(path: Path, limit: int) -> bytes:
     # Opened without blocking and checked by descriptor: a pipe without a writer
     # must not hang the start, and the file cannot be exchanged in between.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - opened by descriptor
+    try:
         kind = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(kind):
-            msg = "is a directory" if stat.S_ISDIR(kind) else "is not a regular file"
-            raise ValueError(msg)
-        data = file.read(limit + 1)
+            raise ValueError("is a directory" if stat.S_ISDIR(kind) else "is not a regular file")
+        data = bytearray()
+        while chunk := os.read(descriptor, limit + 1 - len(data)):
+            data += chunk
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         msg = f"more than {limit} bytes"
         raise ValueError(msg)
-    return data
+    return bytes(data)
 
 
 # --- one file with many settings --------------------------------------------------------------

@@ -146,6 +146,12 @@ def test_versions_are_compared_as_numbers(version, clauses, verdict):
     assert _installation.satisfies(version, clauses) is verdict
 
 
+def test_a_source_tree_that_was_never_installed_has_no_requirements(monkeypatch):
+    monkeypatch.setattr(_installation, "DISTRIBUTION", "no-such-distribution")
+
+    assert _installation.requirements() == []
+
+
 def test_a_foreign_distribution_with_our_name_is_found(tmp_path, monkeypatch):
     info = tmp_path / "shared-1.0.dist-info"
     info.mkdir()

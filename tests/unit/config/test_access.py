@@ -145,6 +145,10 @@ def test_looking_at_the_proxy_reads_nothing(monkeypatch):
     assert current().find(Settings) is None
 
 
+def test_the_proxy_has_a_fast_way_to_every_section():
+    assert set(Settings.model_fields) <= set(vars(type(settings)))
+
+
 def test_the_proxy_cannot_be_written_to():
     with pytest.raises(ConfigurationError, match="override_settings"):
         settings.database = None

@@ -77,6 +77,8 @@ def test_a_rule_about_a_wrong_value_is_not_reported_on_top():
             "email=1,email=2",
             "expected a JSON object, or name=value separated by commas, each",
         ),
+        ("BREAKER_THRESHOLDS", '{"email": [', "expected a JSON object, or name=value separated by commas"),
+        ("CORS_ORIGINS", "[1]", "expected a list of origins such as https://app.example.com"),
         ("LOG_QUIET_PATHS", '{"a": 1}', "expected a list of paths that begin with /"),
         ("ENCRYPTION_KEYS", "k1=changeme", "expected keys of 32 bytes in base64"),
         ("ENCRYPTION_KEYS", "k1=" + "A" * 40, "expected keys of 32 bytes in base64"),

@@ -224,7 +224,10 @@ def test_a_service_adds_sources_of_pydantic_settings(tmp_path):
             cls, settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
         ):
             extra = TomlConfigSettingsSource(settings_cls, tmp_path / "extra.toml")
-            return init_settings, env_settings, dotenv_settings, file_secret_settings, extra
+            first = super().settings_customise_sources(
+                settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+            )
+            return *first, env_settings, dotenv_settings, file_secret_settings, extra
 
     settings = load(cls=Service, SERVICE_NAME="shop")
 

@@ -4,7 +4,7 @@ import copy
 import pickle
 
 import pytest
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import BaseModel, PrivateAttr, SecretStr, field_validator, model_validator
 
 from shared.config import ConnectionUrl, DatabaseSettings, Section, Settings, setting
 from shared.constants import Environment
@@ -93,6 +93,23 @@ def test_a_profile_changes_the_defaults(environment):
 
 def test_a_value_wins_over_the_default_of_the_profile():
     assert load(**PRODUCTION, LOG_FORMAT="ecs").logging.LOG_FORMAT == "ecs"
+
+
+def test_the_environment_may_be_given_as_a_member():
+    assert (
+        Settings(environ={}, env_file=None, ENVIRONMENT=Environment.TESTING).app.ENVIRONMENT
+        is Environment.TESTING
+    )
+
+
+def test_an_environment_that_is_no_text_is_refused():
+    with pytest.raises(ConfigurationError, match="expected one of development"):
+        Settings(environ={}, env_file=None, ENVIRONMENT=5)
+
+
+@pytest.mark.parametrize(("name", "failures"), [("payments", 5), ("shipping", 3), ("maps", 8)])
+def test_a_dependency_has_its_threshold_or_the_common_one(name, failures):
+    assert load(BREAKER_FAILURE_THRESHOLD="8").resilience.threshold(name) == failures
 
 
 @pytest.mark.parametrize(
@@ -320,6 +337,27 @@ def test_a_rule_over_sections_is_reported_as_a_wrong_setting():
     )
 
 
+def test_a_value_that_is_a_model_is_shown_without_its_secrets():
+    class Endpoint(BaseModel):
+        HOST: str
+        PASSWORD: str
+
+    class Deep(Section):
+        DEEP_ENDPOINT: Endpoint = setting({"HOST": "h", "PASSWORD": "hunter2"}, "An endpoint.")
+
+        _kept: int = PrivateAttr(default=1)
+
+    class Service(Settings):
+        deep: Deep
+
+    settings = load(cls=Service, DEEP_ENDPOINT='{"HOST": "other", "PASSWORD": "hunter2"}')
+
+    assert settings.to_dict()["deep"]["DEEP_ENDPOINT"] == {"HOST": "other", "PASSWORD": "***"}
+    assert "hunter2" not in repr(settings.deep)
+    settings.deep._kept = 2
+    assert settings.deep._kept == 2
+
+
 @pytest.mark.parametrize("where", ["section", "settings"])
 def test_a_validator_that_crashes_is_a_problem_and_not_a_crash(where):
     class Broken(Section):
@@ -362,6 +400,15 @@ def test_an_unknown_name_given_in_code_is_refused_with_a_suggestion():
         ConfigurationError, match="DB_POOLSIZE: is not a setting .* did you mean DB_POOL_SIZE"
     ):
         Settings(environ={}, env_file=None, DB_POOLSIZE=3)
+
+
+def test_other_values_can_be_tried_without_putting_them_in_force():
+    settings = load(DB_POOL_SIZE="7", API_PORT="81")
+
+    other = settings.replaced({"DB_POOL_SIZE": 3})
+
+    assert (other.database.DB_POOL_SIZE, other.api.API_PORT) == (3, 81)
+    assert settings.database.DB_POOL_SIZE == 7
 
 
 def test_settings_do_not_change():

@@ -303,6 +303,17 @@ def test_a_secrets_directory_holds_one_file_per_setting(tmp_path, name):
     assert explain("REDIS_PASSWORD", settings).origin == str(path)
 
 
+def test_a_file_in_the_directory_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "run" / "DB_POOL_SIZE").mkdir(parents=True)
+
+    assert "is a directory" in problems(SECRETS_DIR=f"{tmp_path}/run")["DB_POOL_SIZE"]["message"]
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\0"])
+def test_a_secrets_directory_with_an_impossible_name_is_an_error(name):
+    assert "SECRETS_DIR" in problems(SECRETS_DIR=name)
+
+
 def test_the_first_of_several_directories_wins(tmp_path):
     write(tmp_path / "a" / "DB_POOL_SIZE", "1")
     write(tmp_path / "b" / "DB_POOL_SIZE", "2")
