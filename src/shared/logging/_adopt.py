@@ -7,16 +7,11 @@ from typing import Any, Final
 
 __all__ = ["Adoption"]
 
+Factory = Callable[..., logging.LogRecord]
+
 # Libraries that attach a console handler to their own loggers, before or after us.
-_FAMILIES: Final = (
-    "uvicorn",
-    "gunicorn",
-    "sqlalchemy",
-    "hypercorn",
-    "granian",
-    "werkzeug",
-    "celery",
-    "taskiq",
+_FAMILIES: Final = frozenset(
+    {"uvicorn", "gunicorn", "sqlalchemy", "hypercorn", "granian", "werkzeug", "celery", "taskiq"}
 )
 _MAX_MET: Final = 4096
 
@@ -32,25 +27,35 @@ class Adoption:
     """
 
     def __init__(self) -> None:
-        self._active = False
-        self._previous: Callable[..., logging.LogRecord] = logging.LogRecord
+        self._factory: Factory | None = None
+        self._previous: Factory = logging.LogRecord
         self._handlers: list[tuple[logging.Logger, logging.Handler, int]] = []
         self._propagate: list[logging.Logger] = []
         self._chains: dict[str, tuple[logging.Logger, ...]] = {}
 
     def install(self) -> None:
         """Take over what is there, and watch for what comes."""
-        self._active = True
         self._take_handlers(logging.getLogger())
-        for name in [name for name in logging.root.manager.loggerDict if name.startswith(_FAMILIES)]:
+        for name in list(logging.root.manager.loggerDict):
             self.meet(name)
         self._previous = logging.getLogRecordFactory()
-        logging.setLogRecordFactory(self._make_record)
+        self._factory = self._watching(self._previous)
+        logging.setLogRecordFactory(self._factory)
 
-    def _make_record(self, name: str, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        if self._active:
-            self.meet(name)
-        return self._previous(name, *args, **kwargs)
+    def _watching(self, previous: Factory) -> Factory:
+        """Return *previous* with a look at the logger before each record."""
+        chains, remember, take = self._chains, self._remember, self._take
+
+        def make_record(name: Any, *args: Any, **kwargs: Any) -> logging.LogRecord:
+            chain = chains.get(name)
+            if chain is None:
+                chain = remember(name)
+            for logger in chain:
+                if logger.handlers:
+                    take(logger)
+            return previous(name, *args, **kwargs)
+
+        return make_record
 
     def meet(self, name: str) -> None:
         """Look at the logger *name* and its parents before a record of it is handled."""
@@ -61,14 +66,14 @@ class Adoption:
             if logger.handlers:
                 self._take(logger)
 
-    def _remember(self, name: str) -> tuple[logging.Logger, ...]:
+    def _remember(self, name: Any) -> tuple[logging.Logger, ...]:
         """Return the loggers to watch for records of *name*: none unless it is of a known family."""
         chain: tuple[logging.Logger, ...] = ()
-        if name.startswith(_FAMILIES):
+        if isinstance(name, str) and name.partition(".")[0] in _FAMILIES:  # makeLogRecord has no name yet
             parts = name.split(".")
             chain = tuple(logging.getLogger(".".join(parts[:end])) for end in range(len(parts), 0, -1))
         if len(self._chains) >= _MAX_MET:  # names may come from data
-            self._chains = {}
+            self._chains.clear()
         self._chains[name] = chain
         return chain
 
@@ -87,15 +92,14 @@ class Adoption:
 
     def restore(self) -> None:
         """Give everything back, in reverse; what came in between stays."""
-        self._active = False
-        if logging.getLogRecordFactory() == self._make_record:
+        if logging.getLogRecordFactory() is self._factory:
             logging.setLogRecordFactory(self._previous)
         for logger, handler, place in reversed(self._handlers):
             if handler not in logger.handlers:
                 logger.handlers.insert(place, handler)
         for logger in reversed(self._propagate):
             logger.propagate = False
-        self._handlers, self._propagate, self._chains = [], [], {}
+        self._handlers, self._propagate = [], []
 
 
 def _is_console(handler: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from shared.logging._adopt import Adoption
 from shared.logging._levels import level_name
+from shared.logging._scrub import ATOMS
 from shared.logging._state import STATE
 from shared.logging._text import clip, safe_text
 
@@ -91,13 +92,10 @@ def _message(record: logging.LogRecord, fields: dict[str, Any]) -> str:
 
 def _readable(args: Any) -> Any:
     """Return *args* with containers masked under their keys before they become text."""
-    mask = STATE.find().mask_value
+    mask = STATE.find().mask_argument
     if isinstance(args, tuple):
-        return tuple(arg if type(arg) in _PLAIN else mask(arg) for arg in args)
+        return tuple([arg if type(arg) in ATOMS or type(arg) is str else mask(arg) for arg in args])
     return mask(args)
-
-
-_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def _shorten_asyncio(record: logging.LogRecord, fields: dict[str, Any]) -> None:

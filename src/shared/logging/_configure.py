@@ -19,6 +19,7 @@ from shared.logging._options import Options
 from shared.logging._pipeline import Pipeline, Processor
 from shared.logging._sinks import Sink
 from shared.logging._state import STATE, RuntimeSlot
+from shared.logging._thread import ThreadSink
 from shared.runtime import Runtime, current
 
 __all__ = ["LoggingHandle", "configure_logging", "log_stats"]
@@ -242,10 +243,13 @@ def configure_logging(
     use_colors = not options.no_color and is_terminal(opened) if colors is None else colors
     pipeline = Pipeline(options, opened, processors=processors, clock=clock, colors=use_colors)
     pipeline.server_access = server_access
+    if isinstance(opened, ThreadSink) and opened.report is None:
+        opened.report = pipeline.dropped_line
     slot = (runtime or current()).get(RuntimeSlot, lambda _runtime: RuntimeSlot())
-    STATE.push(slot, pipeline)
+    handle = LoggingHandle(pipeline, slot, owns_sink=owned)
+    STATE.push(slot, pipeline, handle.close)
     _PROCESS.sync()
-    return LoggingHandle(pipeline, slot, owns_sink=owned)
+    return handle
 
 
 def _current_settings() -> Any:

@@ -167,9 +167,20 @@ class Pipeline:
         }
         return line, None if STATE.capture is not None else self._encoder.minimal(line, exc)
 
-    def mask_value(self, value: Any) -> Any:
-        """Return *value*, of any type, in plain types and without its secrets."""
-        return self._encoder.plain(value)
+    def mask_argument(self, value: Any) -> Any:
+        """Return *value* without its secrets, to be put into a text; clean values stay what they are."""
+        return self.scrubber.redactor.redact(value)
+
+    def dropped_line(self, count: int) -> bytes:
+        """Return the line that tells that *count* lines did not fit into a queue."""
+        line = {
+            "timestamp": stamp(self.clock()),
+            "level": "warning",
+            "event": "log lines dropped",
+            **self.head("shared.logging"),
+            "dropped": count,
+        }
+        return self.render(line)
 
 
 def _exception_of(exc_info: Any) -> BaseException | None:

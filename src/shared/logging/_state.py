@@ -60,10 +60,36 @@ def _target(name: str | None) -> Target:
 
 
 class RuntimeSlot:
-    """The pipelines configured for one runtime; the last is in force."""
+    """The pipelines configured for one runtime; the last is in force.
+
+    Closing the runtime closes them. While none is open there is no ``close`` to
+    call, so that a runtime which has logged and ended properly owns nothing.
+    """
+
+    close: Callable[[], None]
 
     def __init__(self) -> None:
         self.stack: list[Pipeline] = []
+        self._closers: dict[Pipeline, Callable[[], None]] = {}
+
+    def add(self, pipeline: "Pipeline", closer: Callable[[], None]) -> None:
+        """Put *pipeline* in force; *closer* ends it."""
+        self.stack.append(pipeline)
+        self._closers[pipeline] = closer
+        self.close = self._close_all
+
+    def drop(self, pipeline: "Pipeline") -> bool:
+        """Take *pipeline* out; tell whether it was there."""
+        if self._closers.pop(pipeline, None) is None:
+            return False
+        self.stack.remove(pipeline)
+        if not self.stack:
+            del self.close
+        return True
+
+    def _close_all(self) -> None:
+        for closer in list(self._closers.values())[::-1]:
+            closer()
 
 
 @dataclass(slots=True)
@@ -113,10 +139,10 @@ class State:
                 self.refresh()
             return self._fallback
 
-    def push(self, slot: RuntimeSlot, pipeline: "Pipeline") -> None:
+    def push(self, slot: RuntimeSlot, pipeline: "Pipeline", closer: Callable[[], None]) -> None:
         """Put *pipeline* in force for the runtime of *slot*."""
         with self._lock:
-            slot.stack.append(pipeline)
+            slot.add(pipeline, closer)
             if slot not in self.slots:
                 self.slots = [*self.slots, slot]
             self.refresh()
@@ -124,9 +150,8 @@ class State:
     def remove(self, slot: RuntimeSlot, pipeline: "Pipeline") -> bool:
         """Take *pipeline* out; tell whether it was there."""
         with self._lock:
-            if pipeline not in slot.stack:
+            if not slot.drop(pipeline):
                 return False
-            slot.stack.remove(pipeline)
             if not slot.stack:
                 self.slots = [other for other in self.slots if other is not slot]
             self.refresh()

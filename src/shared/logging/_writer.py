@@ -56,62 +56,36 @@ def careful_writer(pipeline: "Pipeline", name: str | None) -> Writer:
 def quick_writer(pipeline: "Pipeline", name: str | None) -> Writer:
     """Return the function that writes the usual JSON line of the logger *name*."""
     careful = careful_writer(pipeline, name)
-    head = pipeline.head(name)
     clock, put, limit = pipeline.clock, pipeline.sink.write, pipeline.options.max_line_bytes
-    names, texts = pipeline.scrubber.names, pipeline.scrubber.texts
-    harmless = pipeline.scrubber.is_harmless
+    names, texts, harmless = pipeline.scrubber.names, pipeline.scrubber.texts, pipeline.scrubber.is_harmless
+    fixed = _FixedParts(pipeline.head(name), texts)
     dumps, join = orjson.dumps, b"".join
-    # What is the same in every line of one event, encoded: level, event, logger, service.
-    fixed: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
     second = (0.0, b"")  # replaced whole, so that threads never mix two seconds
 
     def write(level: str, number: int, event: Any, fields: dict[str, Any]) -> None:
         nonlocal second
         try:
-            middle = fixed[level].get(event)
-            if middle is None:
-                if type(event) is not str or not (event in texts or harmless(event)):
-                    return careful(level, number, event, fields)
-                if len(fixed[level]) >= _MAX_EVENTS:
-                    fixed[level].clear()
-                middle = fixed[level][event] = dumps({"level": level, "event": event, **head})[1:-1]
+            middle = fixed[level].get(event) or fixed.make(level, event)
             context = current_context()
             facts = fields if context is None else _with_bound(context, fields)
-            if not names.issuperset(facts):
+            if middle is None or not names.issuperset(facts):
                 return careful(level, number, event, fields)
             for value in facts.values():
                 if value not in texts and type(value) not in ATOMS and not harmless(value):
                     return careful(level, number, event, fields)
             if context is not None:
-                trace = context.trace
-                if trace is None or (context.root or context).tenant is not None:
-                    facts = {**_ids_of(context), **facts}
-                else:
-                    facts = {
-                        "correlation_id": context.correlation_id,
-                        "request_id": context.request_id,
-                        "trace_id": trace[0],
-                        "span_id": trace[1],
-                        **facts,
-                    }
+                facts = {**_ids_of(context), **facts}
             start, prefix = second
             past = clock() - start
             if not 0.0 <= past < 1.0:
                 start, prefix = second = second_of(clock())
                 past = max(0.0, min(clock() - start, 0.999999))
             micros = int(past * 1_000_000)
-            rest = dumps(facts, None, _NEWLINE)[1:] if facts else b"}\n"
-            data = join(
-                (
-                    prefix,
-                    HUNDREDS[micros // 1000],
-                    HUNDREDS_END[micros % 1000],
-                    b",",
-                    middle,
-                    b"," if facts else b"",
-                    rest,
-                )
-            )
+            time_parts = prefix, HUNDREDS[micros // 1000], HUNDREDS_END[micros % 1000]
+            if facts:
+                data = join((*time_parts, middle, b",", dumps(facts, None, _NEWLINE)[1:]))
+            else:
+                data = join((*time_parts, middle, b"}\n"))
             # What is known is ASCII; the ids come from outside.
             if len(data) > limit or (context is not None and not data.isascii()):
                 return careful(level, number, event, fields)
@@ -120,6 +94,25 @@ def quick_writer(pipeline: "Pipeline", name: str | None) -> Writer:
         return put(data, number)
 
     return write
+
+
+class _FixedParts(defaultdict[str, dict[str, bytes]]):
+    """What is the same in every line of one event, encoded: level, event, logger, service."""
+
+    def __init__(self, head: dict[str, Any], texts: set[str]) -> None:
+        super().__init__(dict)
+        self._head = head
+        self._texts = texts
+
+    def make(self, level: str, event: Any) -> bytes | None:
+        """Encode the part of *event*, when it is a text that was looked at before; else None."""
+        if type(event) is not str or event not in self._texts:
+            return None
+        known = self[level]
+        if len(known) >= _MAX_EVENTS:
+            known.clear()
+        part = known[event] = b"," + orjson.dumps({"level": level, "event": event, **self._head})[1:-1]
+        return part
 
 
 def _with_bound(context: RequestContext | None, fields: dict[str, Any]) -> dict[str, Any]:
@@ -138,8 +131,7 @@ def _ids_of(context: RequestContext | None) -> dict[str, Any]:
     trace = context.trace
     ids = {"correlation_id": context.correlation_id, "request_id": context.request_id}
     if trace is not None:
-        ids["trace_id"] = trace.trace_id
-        ids["span_id"] = trace.span_id
+        ids["trace_id"], ids["span_id"] = trace[0], trace[1]
     tenant = (context.root or context).tenant
     if tenant is not None:
         ids["tenant"] = tenant
