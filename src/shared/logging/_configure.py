@@ -101,6 +101,19 @@ class LoggingHandle:
 
     Also a context manager. Closing in another order than opening is fine: the
     last one that is still open is in force.
+
+    Example:
+        >>> from shared.logging import MemorySink, configure_logging, get_logger
+        >>> handle = configure_logging({"LOG_FORMAT": "json"}, sink=MemorySink())
+        >>> log = get_logger("orders")
+        >>> log.debug("not yet")
+        >>> handle.set_level("DEBUG", "orders")
+        >>> log.debug("now")
+        >>> [event["event"] for event in handle.sink.events]
+        ['now']
+        >>> handle.stats()["lost"]
+        0
+        >>> handle.close()
     """
 
     def __init__(self, pipeline: Pipeline, slot: RuntimeSlot, *, owns_sink: bool) -> None:
@@ -173,6 +186,7 @@ def configure_logging(
     processors: Sequence[Processor] = (),
     colors: bool | None = None,
     server_access: bool = True,
+    debug_buffer: int = 0,
     runtime: Runtime | None = None,
     clock: Clock = time.time,
 ) -> LoggingHandle:
@@ -206,6 +220,9 @@ def configure_logging(
         colors: Colours of the console format; None: on a terminal, unless ``NO_COLOR`` is set.
         server_access: False leaves out the access lines of uvicorn and gunicorn,
             for an application that writes its own.
+        debug_buffer: Keep this many lines below their level per request, and write them
+            when the request logs an error; 0 for none. Loggers of this room only. A
+            debug call then costs a line that is rendered and mostly thrown away.
         runtime: Whose pipeline this is; None: the current one.
         clock: Seconds since the epoch.
 
@@ -241,7 +258,9 @@ def configure_logging(
     )
     opened, owned = open_sink(options.sink)
     use_colors = not options.no_color and is_terminal(opened) if colors is None else colors
-    pipeline = Pipeline(options, opened, processors=processors, clock=clock, colors=use_colors)
+    pipeline = Pipeline(
+        options, opened, processors=processors, clock=clock, colors=use_colors, debug_buffer=debug_buffer
+    )
     pipeline.server_access = server_access
     if isinstance(opened, ThreadSink) and opened.report is None:
         opened.report = pipeline.dropped_line

@@ -15,7 +15,7 @@ __all__ = ["Counters", "Encoder"]
 _OPTIONS: Final = (
     orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 )
-_SHRINK: Final = (4000, 1000, 250, 60)  # characters left of each text, try after try
+_SHRINK: Final = (4000, 1000, 250, 60, 20)  # characters left of each text, try after try
 _HEAD: Final = ("timestamp", "@timestamp", "level", "log.level", "event", "message", "logger", "log.logger")
 
 
@@ -50,12 +50,10 @@ class Encoder:
     def encode(self, line: dict[str, Any]) -> bytes:
         """Return *line*, which is redacted already, as JSON with a newline."""
         try:
-            data = orjson.dumps(line, self.plain, _OPTIONS)
+            data = printable(orjson.dumps(line, self.plain, _OPTIONS))
         except Exception as exc:  # noqa: BLE001 - orjson raises TypeError, foreign code anything
             data = self._repair(line, exc)
-        if len(data) > self._max_bytes:
-            data = self._shorten(line)
-        return data if data.isascii() else printable(data)
+        return data if len(data) <= self._max_bytes else self._shorten(line)
 
     def plain(self, value: Any) -> Any:
         """Return *value*, of any type, in plain types and without secrets."""
@@ -67,29 +65,34 @@ class Encoder:
             raise cause  # orjson wraps an interrupt that met our hook
         self.counters.repaired += 1
         try:
-            return orjson.dumps(self._redact(plain(line)), option=orjson.OPT_APPEND_NEWLINE)
-        except Exception as exc:  # noqa: BLE001
+            return _dump(self._redact(plain(line)))
+        except Exception as exc:  # noqa: BLE001 - the last rung holds
             return self.minimal(line, exc)
 
     def minimal(self, line: dict[str, Any], failure: BaseException) -> bytes:
         """Return the last rung: the head of *line* as text, and what went wrong."""
         self.counters.unloggable += 1
-        head: dict[str, Any] = {key: plain(safe_text(line[key], 500)) for key in _HEAD if key in line}
+        head = _head(line, 500)
         head.setdefault("event", "")
         head["log_error"] = type_name(failure)
-        return orjson.dumps(self._redact(head), option=orjson.OPT_APPEND_NEWLINE)
+        return _dump(head)
 
     def _shorten(self, line: dict[str, Any]) -> bytes:
         """Return *line* with its texts and containers cut until it fits; ``truncated`` says so."""
-        self.counters.truncated += 1
+        if not line.get("truncated"):
+            self.counters.truncated += 1
         for text in _SHRINK:
-            if text * 2 > self._max_bytes:
-                continue
             limits = Limits(depth=6, nodes=max(20, self._max_bytes // (text + 40)), text=text)
-            short = self._redact(plain(line, limits))
-            short["truncated"] = True
-            data = orjson.dumps(short, option=orjson.OPT_APPEND_NEWLINE)
+            data = _dump({**self._redact(plain(line, limits)), "truncated": True})
             if len(data) <= self._max_bytes:
                 return data
-        head = {key: plain(line[key], Limits(depth=1, nodes=5, text=200)) for key in _HEAD if key in line}
-        return orjson.dumps(self._redact({**head, "truncated": True}), option=orjson.OPT_APPEND_NEWLINE)
+        return _dump({**_head(line, 60), "truncated": True})
+
+
+def _dump(line: dict[str, Any]) -> bytes:
+    return printable(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _head(line: dict[str, Any], text: int) -> dict[str, Any]:
+    """Return what a line cannot do without; it holds no secret, each part was masked already."""
+    return {key: plain(safe_text(line[key], text), Limits(text=text)) for key in _HEAD if key in line}

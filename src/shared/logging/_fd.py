@@ -26,7 +26,7 @@ _NOWAIT: Final = getattr(os, "RWF_NOWAIT", None)
 
 
 class FdSink:
-    """Writes lines to an open file descriptor: standard output, a pipe, a file.
+    r"""Writes lines to an open file descriptor: standard output, a pipe, a file.
 
     A line is one ``write`` call. A regular file is written directly. A pipe,
     socket or terminal is never waited for longer than *patience*: when its reader
@@ -43,6 +43,18 @@ class FdSink:
         patience: Seconds to wait for a stalled reader, >= 0.
         label: Name in notes about losses.
         clock: Monotonic seconds.
+
+    Example:
+        >>> import os
+        >>> reader, writer = os.pipe()
+        >>> sink = FdSink(writer)
+        >>> sink.write(b"one line\n")
+        >>> os.read(reader, 100)
+        b'one line\n'
+        >>> os.close(reader); sink.write(b"nobody listens\n")
+        >>> sink.stats()["lost_by_reason"]
+        {'EPIPE': 1}
+        >>> os.close(writer)
     """
 
     def __init__(

@@ -20,7 +20,7 @@ _MODE: Final = 0o640  # logs are for the service and its group
 
 
 class FileSink:
-    """Appends lines to a file, and to the new one after a rotation.
+    r"""Appends lines to a file, and to the new one after a rotation.
 
     At most once a second a write compares the file behind the descriptor with the
     one behind the path; when another program has moved or removed it, the path is
@@ -34,6 +34,18 @@ class FileSink:
 
     Raises:
         ConfigurationError: The file cannot be opened.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "service.log")
+        >>> sink = FileSink(path)
+        >>> sink.write(b"before\n")
+        >>> _ = path.rename(path.with_suffix(".1"))
+        >>> sink.reopen()
+        True
+        >>> sink.write(b"after\n"); sink.close()
+        >>> path.read_text()
+        'after\n'
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -62,7 +62,11 @@ class Hooks:
         if not self._active or not isinstance(exc, Exception):
             self._excepthook(kind, exc, traceback)
             return
+        sink = STATE.find().sink
+        lost = sink.stats()["lost"]
         _write(_UNCAUGHT, CRITICAL, "uncaught exception", exc_info=exc)
+        if sink.stats()["lost"] > lost:  # the last words must be heard somewhere
+            self._excepthook(kind, exc, traceback)
 
     def _on_thread_exception(self, args: Any) -> None:
         if not self._active or not isinstance(args.exc_value, Exception):

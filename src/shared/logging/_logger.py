@@ -101,6 +101,14 @@ class BoundLogger(BoundLoggerBase):
 
     Loggers made at import, before anything is configured, work and are cheap;
     they hold a name, not a configuration.
+
+    Example:
+        >>> from shared.logging import capture_logs, get_logger
+        >>> log = get_logger("orders").bind(order_id=7)
+        >>> with capture_logs() as events:
+        ...     log.warning("paid %s", "twice", amount=12)
+        >>> events[0]["event"], events[0]["order_id"], events[0]["amount"]
+        ('paid twice', 7, 12)
     """
 
     _logger: Target

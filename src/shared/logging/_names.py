@@ -6,7 +6,12 @@ __all__ = ["LogAction", "LoggerName"]
 
 
 class LoggerName(StrEnum):
-    """Names of loggers that every service spells the same way."""
+    """Names of loggers that every service spells the same way.
+
+    Example:
+        >>> LoggerName.USER == "user"
+        True
+    """
 
     AGENT = "agent"
     API = "api"
@@ -27,7 +32,12 @@ class LoggerName(StrEnum):
 
 
 class LogAction(StrEnum):
-    """What was done, as a value to search for; any other text is an action too."""
+    """What was done, as a value to search for; any other text is an action too.
+
+    Example:
+        >>> LogAction.ORDER_CREATED == "order_created"
+        True
+    """
 
     ACCESS_DENIED = "access_denied"
     AGENT_INTERACTION = "agent_interaction"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Final
 
+from shared.logging._buffer import DebugBuffer
 from shared.logging._clock import Clock, stamp
 from shared.logging._encode import Encoder
 from shared.logging._exceptions import describe_exception
-from shared.logging._levels import LevelMap
+from shared.logging._levels import DEBUG, LevelMap
 from shared.logging._options import Options
 from shared.logging._scrub import RESERVED, Scrubber
 from shared.logging._shapes import renderer_for
@@ -40,6 +41,7 @@ class Pipeline:
         processors: structlog processors that see each event before the redaction.
         clock: Seconds since the epoch.
         colors: Whether the console format may use colours.
+        debug_buffer: Lines below their level kept per request, for the case of an error.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Pipeline:
         processors: Sequence[Processor] = (),
         clock: Clock = time.time,
         colors: bool = False,
+        debug_buffer: int = 0,
     ) -> None:
         self.options = options
         self.sink = sink
@@ -70,7 +73,9 @@ class Pipeline:
             "environment": options.environment,
         }
         self._static = {key: str(value) for key, value in named.items() if value}
+        self._max_text = options.max_line_bytes
         self._writers: dict[str | None, Writer] = {}
+        self._buffer = DebugBuffer(debug_buffer, sink) if debug_buffer > 0 else None
 
     def log(self, name: str | None, level: str, number: int, event: Any, fields: dict[str, Any]) -> None:
         """Write one line; never raises.
@@ -90,9 +95,20 @@ class Pipeline:
         if writer is None:
             if len(self._writers) >= _MAX_WRITERS:  # names may come from data
                 self._writers = {}
-            quick = self._quick and STATE.capture is None
-            writer = self._writers[name] = (quick_writer if quick else careful_writer)(self, name)
+            writer = self._writers[name] = self._make_writer(name)
         return writer
+
+    def _make_writer(self, name: str | None) -> Writer:
+        make = quick_writer if self._quick and STATE.capture is None else careful_writer
+        writer = make(self, name, self.sink.write)
+        if self._buffer is None:
+            return writer
+        return self._buffer.around(writer, make(self, name, self._buffer.keep), self.levels.level_for(name))
+
+    def threshold_for(self, name: str | None) -> int:
+        """Return the lowest level worth a call of the logger *name*."""
+        level = self.levels.level_for(name)
+        return level if self._buffer is None else min(level, DEBUG)
 
     def forget_writers(self) -> None:
         """Make writers anew: a capture begins or ends."""
@@ -111,7 +127,7 @@ class Pipeline:
             The line, or None when a processor dropped the event.
         """
         event = line["event"]
-        if isinstance(event, BaseException):
+        if issubclass(type(event), BaseException):  # isinstance would ask the object
             fields = {"exc_info": event, **fields}
             event = f"{type_name(event)}: {safe_text(event, _MAX_EVENT)}"
         if self.processors:
@@ -120,9 +136,12 @@ class Pipeline:
                 return None
             event = processed.pop("event", "")
             fields = processed
-        line["event"] = self.scrubber.text(event if type(event) is str else safe_text(event, _MAX_EVENT))
+        line["event"] = self._short(line, event if type(event) is str else safe_text(event, _MAX_EVENT))
         if not _ASIDE.isdisjoint(fields):
             fields = self._set_aside(line, dict(fields))
+        long = [key for key, value in fields.items() if type(value) is str and len(value) > self._max_text]
+        if long:
+            fields = {**fields, **{key: self._short(line, fields[key]) for key in long}}
         clean = self.scrubber.scrub(fields)
         if RESERVED.isdisjoint(clean):
             line.update(clean)
@@ -130,6 +149,14 @@ class Pipeline:
         for key, value in clean.items():
             line[_free_name(key, line)] = value
         return line
+
+    def _short(self, line: dict[str, Any], text: str) -> str:
+        """Return *text* without secrets, cut when no line could hold it."""
+        if len(text) <= self._max_text:
+            return self.scrubber.text(text)
+        self.counters.truncated += 1 - bool(line.get("truncated"))
+        line["truncated"] = True
+        return self.scrubber.cut(text, min(_MAX_EVENT, self._max_text))
 
     def _set_aside(self, line: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
         """Turn ``exc_info`` and ``stack_info`` into what they stand for."""
@@ -187,8 +214,9 @@ def _exception_of(exc_info: Any) -> BaseException | None:
     """Return the exception meant by ``exc_info=``: True, an exception, or the triple of ``sys``."""
     if isinstance(exc_info, BaseException):
         return exc_info
-    if isinstance(exc_info, tuple) and len(exc_info) == 3:
-        return exc_info[1] if isinstance(exc_info[1], BaseException) else None
+    if isinstance(exc_info, tuple):
+        found = exc_info[1:2]
+        return found[0] if found and isinstance(found[0], BaseException) else None
     return sys.exc_info()[1] if exc_info else None
 
 

@@ -37,6 +37,7 @@ ATOMS: Final = frozenset({int, float, bool, type(None)})
 _MAX_NAMES: Final = 2048
 _MAX_TEXTS: Final = 8192
 _MAX_LENGTH: Final = 128  # characters of a text worth remembering
+_MARGIN: Final = 1024  # characters that a secret may be long
 _PROBE: Final = "probe"
 
 
@@ -81,6 +82,15 @@ class Scrubber:
             return False
         self._remember(value)
         return True
+
+    def cut(self, value: str, limit: int) -> str:
+        """Return the first *limit* characters of *value* without secrets, and how many are missing.
+
+        Masked is more than is kept: a secret that the cut goes through must still
+        be recognisable.
+        """
+        clean = self.text(value[: limit + _MARGIN])
+        return clean[:limit] + f"…[+{len(value) - limit} characters]"
 
     def text(self, value: str) -> str:
         """Return *value* without the secrets inside it."""

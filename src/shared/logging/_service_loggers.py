@@ -41,6 +41,14 @@ class ServiceLogger(BoundLogger):
     Each method writes one line under a fixed event name with fixed field names, at
     the level that the outcome calls for, and takes any further fields as keywords.
     What is None is left out.
+
+    Example:
+        >>> from shared.logging import ServiceLogger, capture_logs
+        >>> log = ServiceLogger("billing").bind(region="eu")
+        >>> with capture_logs() as events:
+        ...     log.log_task_execution("close_month", "retrying", attempt=2)
+        >>> events[0]["level"], events[0]["region"], events[0]["attempt"]
+        ('warning', 'eu', 2)
     """
 
     def log_api_call(

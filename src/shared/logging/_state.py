@@ -196,7 +196,7 @@ class State:
     def _threshold(self, name: str | None) -> int:
         """Return the lowest level that any pipeline wants of *name*; 0 until one is known."""
         live = self.live() or ([self._fallback] if self._fallback else [])
-        wanted = min((pipeline.levels.level_for(name) for pipeline in live), default=0)
+        wanted = min((pipeline.threshold_for(name) for pipeline in live), default=0)
         if self.capture is not None and self.capture.level is not None:
             return min(wanted, self.capture.level)
         return wanted
@@ -205,7 +205,7 @@ class State:
         """Tell whether *pipeline* itself wants the line, when another may have lowered the bar."""
         if self.capture is not None and self.capture.level is not None:
             return number >= self.capture.level
-        return number >= pipeline.levels.level_for(name)
+        return number >= pipeline.threshold_for(name)
 
     def after_fork(self) -> None:
         """Replace a lock that another thread of the parent may have held."""

@@ -29,10 +29,14 @@ _NEWLINE: Final = orjson.OPT_APPEND_NEWLINE
 _MAX_EVENTS: Final = 1024  # texts per level and logger
 
 
-def careful_writer(pipeline: "Pipeline", name: str | None) -> Writer:
-    """Return the function that writes any line of the logger *name*, or hands it to a capture."""
+Put = Callable[[bytes, int], None]
+"""Takes a finished line and the number of its level."""
+
+
+def careful_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
+    """Return the function that gives any line of the logger *name* to *put*, or to a capture."""
     head = pipeline.head(name)
-    clock, sink, render = pipeline.clock, pipeline.sink, pipeline.render
+    clock, render = pipeline.clock, pipeline.render
 
     def write(level: str, number: int, event: Any, fields: dict[str, Any]) -> None:
         data: bytes | None = None
@@ -46,17 +50,17 @@ def careful_writer(pipeline: "Pipeline", name: str | None) -> Writer:
         except Exception as exc:  # noqa: BLE001 - a log line must not harm its caller
             line, data = pipeline.rescue(head, level, event, exc)
         if data is not None:
-            sink.write(data, number)
+            put(data, number)
         elif line is not None and STATE.capture is not None:
             STATE.capture.events.append(line)
 
     return write
 
 
-def quick_writer(pipeline: "Pipeline", name: str | None) -> Writer:
-    """Return the function that writes the usual JSON line of the logger *name*."""
-    careful = careful_writer(pipeline, name)
-    clock, put, limit = pipeline.clock, pipeline.sink.write, pipeline.options.max_line_bytes
+def quick_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
+    """Return the function that gives the usual JSON line of the logger *name* to *put*."""
+    careful = careful_writer(pipeline, name, put)
+    clock, limit = pipeline.clock, pipeline.options.max_line_bytes
     names, texts, harmless = pipeline.scrubber.names, pipeline.scrubber.texts, pipeline.scrubber.is_harmless
     fixed = _FixedParts(pipeline.head(name), texts)
     dumps, join = orjson.dumps, b"".join

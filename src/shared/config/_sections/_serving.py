@@ -128,6 +128,8 @@ class LoggingSettings(Section):
     LOG_MAX_LINE_BYTES: int = setting(
         16_384, "Longest line, in bytes; the rest is cut.", ge=512, le=1_048_576
     )
+    # Not ours by name: the convention of no-color.org, which any value but the empty one invokes.
+    NO_COLOR: str = setting("", "Set to anything, console lines have no colours; many programs heed it.")
 
 
 class MonitoringSettings(Section):
