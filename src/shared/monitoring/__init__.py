@@ -5,10 +5,13 @@ Importing the room loads the standard library only.
 """
 
 from shared.monitoring._accessors import (
+    cleanup_old_metrics,
     get_health_registry,
     get_health_status,
     get_lifecycle,
     get_metrics,
+    get_performance_metrics,
+    get_performance_recorder,
 )
 from shared.monitoring._answer import HttpAnswer
 from shared.monitoring._builtin_checks import disk_check, memory_check, threshold_check
@@ -35,9 +38,13 @@ from shared.monitoring._metric_collect import Reading
 from shared.monitoring._metric_definition import DURATION_BUCKETS, MetricDefinition
 from shared.monitoring._metric_family import Counter, Gauge, Histogram
 from shared.monitoring._metrics import Metrics
+from shared.monitoring._monitor import monitor_api_call, monitor_task_execution
+from shared.monitoring._performance import PerformanceRecorder
 from shared.monitoring._process_metrics import ProcessMetrics, build_info
 from shared.monitoring._registry import HealthRegistry
 from shared.monitoring._report import HealthReport
+from shared.monitoring._rollup import Rollup, RollupKey, bound_of, bucket_of
+from shared.monitoring._rollup_store import MemoryRollupStore, RollupStore
 from shared.monitoring._room_metrics import (
     AIMetrics,
     BusinessMetrics,
@@ -81,18 +88,30 @@ __all__ = [
     "Lifecycle",
     "LifecycleChanged",
     "LifecycleState",
+    "MemoryRollupStore",
     "MetricDefinition",
     "Metrics",
+    "PerformanceRecorder",
     "ProcessMetrics",
     "ReadinessChanged",
     "Reading",
     "ResilienceMetrics",
+    "Rollup",
+    "RollupKey",
+    "RollupStore",
+    "bound_of",
+    "bucket_of",
     "build_info",
+    "cleanup_old_metrics",
     "disk_check",
     "get_health_registry",
     "get_health_status",
     "get_lifecycle",
     "get_metrics",
+    "get_performance_metrics",
+    "get_performance_recorder",
     "memory_check",
+    "monitor_api_call",
+    "monitor_task_execution",
     "threshold_check",
 ]

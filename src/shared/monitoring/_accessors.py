@@ -5,7 +5,9 @@ from typing import Any
 from shared.monitoring._builtin_checks import memory_check
 from shared.monitoring._lifecycle import Lifecycle
 from shared.monitoring._metrics import Metrics
+from shared.monitoring._performance import PerformanceRecorder
 from shared.monitoring._registry import HealthRegistry
+from shared.monitoring._rollup_store import MemoryRollupStore, RollupStore
 from shared.runtime import Runtime, current
 
 
@@ -41,6 +43,62 @@ def get_metrics() -> Metrics:
         1.0
     """
     return current().get(Metrics, _metrics)
+
+
+def get_performance_recorder() -> PerformanceRecorder:
+    """Return the current runtime's recorder, built from the settings on first use.
+
+    It writes to the runtime's :class:`RollupStore`: the database's when there is one,
+    else memory.
+
+    Example:
+        >>> get_performance_recorder().record("task", "import_prices", 1.2)
+        >>> get_performance_metrics()["tasks"]["import_prices"]["count"]
+        1
+    """
+    return current().get(PerformanceRecorder, _recorder)
+
+
+def get_performance_metrics(time_range_hours: float = 24, user_id: str | None = None) -> dict[str, Any]:
+    """Return how often tasks and API calls ran, how long they took and how often they failed.
+
+    In a coroutine use ``await get_performance_recorder().aperformance(...)``: the
+    store may block.
+
+    Args:
+        time_range_hours: How far to look back, above 0.
+        user_id: Only this user's runs; the whole system's when None.
+
+    Returns:
+        ``{"time_range_hours", "user_id", "from", "to", "total": figures, "tasks":
+        {name: figures}, "api_calls": {"GET /users": figures}}`` where figures are
+        ``{"count", "errors", "error_rate", "mean", "p50", "p95", "p99", "max"}``,
+        durations in seconds. Percentiles are off by at most 19 % of themselves.
+
+    Raises:
+        InvalidArgumentError: *time_range_hours* is not above 0.
+
+    Example:
+        >>> get_performance_metrics(time_range_hours=24)["total"]["errors"]
+        0
+    """
+    return get_performance_recorder().performance(time_range_hours, user_id)
+
+
+def cleanup_old_metrics(days: float | None = None) -> int:
+    """Delete stored performance data older than *days*; return how many rows went.
+
+    Args:
+        days: Age in days, >= 0; ``METRICS_RETENTION_DAYS`` when None.
+
+    Raises:
+        InvalidArgumentError: *days* is below 0.
+
+    Example:
+        >>> cleanup_old_metrics(days=30)
+        0
+    """
+    return get_performance_recorder().cleanup(days)
 
 
 def get_health_status(*, details: bool = True) -> dict[str, Any]:
@@ -82,6 +140,18 @@ def _metrics(runtime: Runtime) -> Metrics:
 
     del runtime
     return Metrics(get_settings().app.SERVICE_NAME)
+
+
+def _recorder(runtime: Runtime) -> PerformanceRecorder:
+    from shared.config import get_settings
+
+    recorder = PerformanceRecorder(
+        runtime.get(RollupStore, lambda _: MemoryRollupStore()),  # type: ignore[type-abstract]
+        metrics=runtime.get(Metrics, _metrics),
+        retention_days=get_settings().monitoring.METRICS_RETENTION_DAYS,
+    )
+    runtime.get(Lifecycle, _lifecycle).on_flush("performance", recorder.tick)
+    return recorder
 
 
 def _registry(runtime: Runtime) -> HealthRegistry:

@@ -16,6 +16,13 @@ class Reading(NamedTuple):
 
     ``family`` is ours, or None when another process declared it; ``merged`` is None
     when the numbers of the family are all there are.
+
+    Example:
+        >>> from shared.monitoring import Metrics
+        >>> metrics = Metrics()
+        >>> metrics.counter("orders", "Orders.", ["channel"]).labels("web").inc()
+        >>> [reading.numbers for reading in metrics.collect() if reading.definition.name == "orders"]
+        [{('web',): [1.0]}]
     """
 
     definition: MetricDefinition

@@ -40,6 +40,10 @@ class MetricDefinition:
     ``name`` is without the ``_total`` of counters; ``bounds`` are the upper bounds of
     a histogram, the last of them infinite. ``key`` names what must agree before the
     numbers of two processes may be added; the help text need not.
+
+    Example:
+        >>> MetricDefinition("histogram", "wait", "Waiting.", bounds=(0.1, 1.0, math.inf)).width
+        4
     """
 
     kind: MetricKind
