@@ -185,6 +185,7 @@ class ErrorCode(StrEnum):
     CONFIGURATION_ERROR = "CONFIGURATION_ERROR"
     CONFLICT = "CONFLICT"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    DECRYPTION_FAILED = "DECRYPTION_FAILED"
     EXTERNAL_SERVICE_ERROR = "EXTERNAL_SERVICE_ERROR"
     GONE = "GONE"
     HTTP_ERROR = "HTTP_ERROR"
@@ -202,8 +203,11 @@ class ErrorCode(StrEnum):
     PRECONDITION_FAILED = "PRECONDITION_FAILED"
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    UNSAFE_URL = "UNSAFE_URL"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     VALIDATION_ERROR = "VALIDATION_ERROR"
+    WEBHOOK_REPLAYED = "WEBHOOK_REPLAYED"
+    WEBHOOK_SIGNATURE_INVALID = "WEBHOOK_SIGNATURE_INVALID"
     WORKFLOW_ERROR = "WORKFLOW_ERROR"
 
 
@@ -219,6 +223,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.CONFIGURATION_ERROR: "Invalid configuration",
     ErrorCode.CONFLICT: "The resource is in a conflicting state",
     ErrorCode.DEADLINE_EXCEEDED: "The request took too long",
+    ErrorCode.DECRYPTION_FAILED: "Protected data cannot be read",
     ErrorCode.EXTERNAL_SERVICE_ERROR: "An external service failed",
     ErrorCode.GONE: "The resource has been removed",
     ErrorCode.HTTP_ERROR: "The request was refused",
@@ -236,8 +241,11 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.PRECONDITION_FAILED: "Precondition failed",
     ErrorCode.RATE_LIMIT_EXCEEDED: "Too many requests",
     ErrorCode.SERVICE_UNAVAILABLE: "Service temporarily unavailable",
+    ErrorCode.UNSAFE_URL: "The URL may not be used",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "Unsupported media type",
     ErrorCode.VALIDATION_ERROR: "Invalid input data",
+    ErrorCode.WEBHOOK_REPLAYED: "The webhook was delivered before",
+    ErrorCode.WEBHOOK_SIGNATURE_INVALID: "The webhook cannot be trusted",
     ErrorCode.WORKFLOW_ERROR: "A workflow failed",
 }
 

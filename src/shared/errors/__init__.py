@@ -7,13 +7,15 @@ show, and the HTTP status it becomes at the edge::
     SharedError
     ├── BusinessError                      the request cannot be carried out (4xx)
     │   ├── AuthenticationError            401  who are you?
+    │   │   └── WebhookSignatureError
     │   ├── AuthorizationError             403  you may not
     │   ├── BadRequestError                400  not even parsable
     │   ├── ConflictError                  409
     │   │   ├── InsufficientBalanceError
     │   │   ├── InsufficientStockError
     │   │   ├── InvalidStateError          a transition the state machine refuses
-    │   │   └── UserAlreadyExistsError
+    │   │   ├── UserAlreadyExistsError
+    │   │   └── WebhookReplayError         delivered before: answer 200
     │   ├── GoneError                      410
     │   │   └── ApiVersionRetiredError
     │   ├── MethodNotAllowedError          405
@@ -31,11 +33,13 @@ show, and the HTTP status it becomes at the edge::
     │   │   └── UserNotFoundError
     │   ├── UnsupportedMediaTypeError      415
     │   └── ValidationError                422  parsable and wrong
+    │       └── UnsafeUrlError
     └── InfrastructureError                something beneath the request failed (5xx)
         ├── ConfigurationError             500
         │   ├── InvalidArgumentError       500  also a ValueError
         │   └── UnsupportedCallableError   500  also a TypeError
         ├── DeadlineExceededError          504  also a TimeoutError
+        ├── DecryptionError                500
         ├── ExternalServiceError           502
         │   └── AIServiceError
         ├── MigrationError                 500
@@ -72,10 +76,13 @@ from shared.errors._business import (
     RateLimitError,
     ReservationNotFoundError,
     ResourceNotFoundError,
+    UnsafeUrlError,
     UnsupportedMediaTypeError,
     UserAlreadyExistsError,
     UserNotFoundError,
     ValidationError,
+    WebhookReplayError,
+    WebhookSignatureError,
 )
 from shared.errors._infrastructure import (
     AIServiceError,
@@ -83,6 +90,7 @@ from shared.errors._infrastructure import (
     CircuitOpenError,
     ConfigurationError,
     DeadlineExceededError,
+    DecryptionError,
     ExternalServiceError,
     InfrastructureError,
     InvalidArgumentError,
@@ -109,6 +117,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DeadlineExceededError",
+    "DecryptionError",
     "ErrorMap",
     "ExternalServiceError",
     "GoneError",
@@ -130,11 +139,14 @@ __all__ = [
     "ResourceNotFoundError",
     "ServiceUnavailableError",
     "SharedError",
+    "UnsafeUrlError",
     "UnsupportedCallableError",
     "UnsupportedMediaTypeError",
     "UserAlreadyExistsError",
     "UserNotFoundError",
     "ValidationError",
+    "WebhookReplayError",
+    "WebhookSignatureError",
     "WorkflowError",
     "error_for_status",
 ]

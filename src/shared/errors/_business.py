@@ -43,6 +43,17 @@ class ValidationError(BusinessError):
     status = 422
 
 
+class UnsafeUrlError(ValidationError):
+    """A URL from outside leads where it must not.
+
+    Example:
+        >>> UnsafeUrlError("host 'localhost' is not public").status
+        422
+    """
+
+    code = ErrorCode.UNSAFE_URL
+
+
 class AuthenticationError(BusinessError):
     """The caller is unknown: no credentials, or credentials that do not hold.
 
@@ -63,6 +74,20 @@ class AuthenticationError(BusinessError):
         # RFC 9110, section 11.6.1: a 401 must carry at least one challenge.
         kwargs["headers"] = with_header(kwargs.get("headers"), "WWW-Authenticate", challenge)
         super().__init__(message, **kwargs)
+
+
+class WebhookSignatureError(AuthenticationError):
+    """A webhook was not signed by who it says, or not lately.
+
+    Example:
+        >>> WebhookSignatureError("timestamp is 400 s old, at most 300 s are accepted").status
+        401
+    """
+
+    code = ErrorCode.WEBHOOK_SIGNATURE_INVALID
+
+    def __init__(self, message: str | None = None, *, challenge: str = "Signature", **kwargs: Any) -> None:
+        super().__init__(message, challenge=challenge, **kwargs)
 
 
 class AuthorizationError(BusinessError):
@@ -275,6 +300,17 @@ class InsufficientStockError(ConflictError):
     """
 
     code = ErrorCode.INSUFFICIENT_STOCK
+
+
+class WebhookReplayError(ConflictError):
+    """This delivery was accepted before; answer it with 200, so that the supplier stops.
+
+    Example:
+        >>> WebhookReplayError().status
+        409
+    """
+
+    code = ErrorCode.WEBHOOK_REPLAYED
 
 
 class GoneError(BusinessError):

@@ -68,6 +68,17 @@ class MissingDependencyError(InfrastructureError, ImportError):
         self.name = library
 
 
+class DecryptionError(InfrastructureError):
+    """Protected data was changed, moved, or encrypted with a key that is gone.
+
+    Example:
+        >>> DecryptionError("key 'k1' is not in the ring").status
+        500
+    """
+
+    code = ErrorCode.DECRYPTION_FAILED
+
+
 class MigrationError(InfrastructureError):
     """A schema or data migration failed or was refused.
 

@@ -15,14 +15,27 @@ from shared.security._headers import HeaderPolicy
 from shared.security._masking import MASK, mask, mask_text, mask_url
 from shared.security._names import is_secret_name
 from shared.security._redactor import Redactor
+from shared.security._replay import AsyncReplayStore, MemoryReplayStore, ReplayStore
+from shared.security._webhook import averify_webhook, sign_webhook, verify_hmac_signature, verify_webhook
+from shared.security._webhook_event import VerifiedEvent
+from shared.security._webhook_schemes import WebhookScheme
 
 __all__ = [
     "MASK",
+    "AsyncReplayStore",
     "HeaderPolicy",
+    "MemoryReplayStore",
     "Redactor",
+    "ReplayStore",
+    "VerifiedEvent",
+    "WebhookScheme",
+    "averify_webhook",
     "constant_time_equals",
     "is_secret_name",
     "mask",
     "mask_text",
     "mask_url",
+    "sign_webhook",
+    "verify_hmac_signature",
+    "verify_webhook",
 ]

@@ -236,6 +236,8 @@ def test_mask_opens_a_secret_only_for_its_last_characters():
     assert mask(SecretStr("sk-live-1234567890abcdef"), keep=4) == "***cdef"
 
 
-@pytest.mark.parametrize("value", [None, 1234, b"hunter2", ["a"], object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [None, 1234, b"hunter2", ["a"], object()], ids=lambda value: type(value).__name__
+)
 def test_mask_hides_whole_what_is_no_text(value):
     assert mask(value, keep=2) == MASK

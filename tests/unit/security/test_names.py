@@ -42,7 +42,9 @@ def test_is_secret_name_leaves_facts_about_secrets_alone(name):
     assert is_secret_name(name) is False
 
 
-@pytest.mark.parametrize("name", [None, 7, True, 1.5, ("password",), object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "name", [None, 7, True, 1.5, ("password",), object()], ids=lambda value: type(value).__name__
+)
 def test_is_secret_name_is_false_for_what_is_no_text(name):
     assert is_secret_name(name) is False
 

@@ -140,7 +140,11 @@ def test_redact_keeps_a_number_of_tokens(number):
     assert Redactor().redact({"tokens": number}) == {"tokens": number}
 
 
-@pytest.mark.parametrize("value", [1234, 1.5, ["a"], {"user": "a"}, object(), datetime.now(UTC)], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value",
+    [1234, 1.5, ["a"], {"user": "a"}, object(), datetime.now(UTC)],
+    ids=lambda value: type(value).__name__,
+)
 def test_redact_masks_anything_else_under_a_secret_name(value):
     assert Redactor().redact({"password": value}) == {"password": MASK}
 
