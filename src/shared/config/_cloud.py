@@ -1,15 +1,18 @@
 """Secret managers, through the sources of pydantic-settings."""
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from inspect import signature
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import create_model
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings
 
 from shared.config._report import Problem, printable
 from shared.config._sources import Layer
 
+_UPGRADE: Final = "pip install --upgrade pydantic-settings"
 _INSTALL: Final = {
     "aws-sm": "pip install 'libs-shared[s3]'",
     "aws-ssm": "pip install 'libs-shared[s3]'",
@@ -49,6 +52,10 @@ def from_provider(url: str, names: Iterable[str], region: str | None) -> Layer:
     where = f"{parts.scheme}://{parts.netloc}{parts.path}"
     try:
         values = make(parts, flat_model(names), region)()
+    except _TooOldError:
+        message = f"the installed pydantic-settings does not know {parts.scheme}"
+        problem = Problem("SECRETS_PROVIDER", message, fix=_UPGRADE, id="settings.extra")
+        layer.problems.append(problem)
     except ImportError:
         message = f"{parts.scheme} needs a library that is not installed; run: {_INSTALL[parts.scheme]}"
         layer.problems.append(
@@ -75,54 +82,60 @@ def _query(parts: SplitResult) -> dict[str, str]:
     return {key: items[-1] for key, items in parse_qs(parts.query).items()}
 
 
-def _aws_sm(parts: SplitResult, model: type[BaseSettings], region: str | None) -> PydanticBaseSettingsSource:
-    from pydantic_settings import AWSSecretsManagerSettingsSource
+def _source(name: str, *parameters: str, module: str = "pydantic_settings") -> Any:
+    """Return a source of pydantic-settings, which has gained them, and their *parameters*, one by one."""
+    try:
+        source = getattr(import_module(module), name)
+    except (ModuleNotFoundError, AttributeError):
+        raise _TooOldError from None
+    if not set(parameters) <= set(signature(source).parameters):
+        raise _TooOldError
+    return source
 
+
+class _TooOldError(Exception):
+    """The installed pydantic-settings does not have the source."""
+
+
+def _aws_sm(parts: SplitResult, model: type[BaseSettings], region: str | None) -> Any:
+    source = _source("AWSSecretsManagerSettingsSource", "region_name", "endpoint_url", "case_sensitive")
+    return _aws(source, f"{parts.netloc}{parts.path}", parts, model, region)
+
+
+def _aws_ssm(parts: SplitResult, model: type[BaseSettings], region: str | None) -> Any:
+    module = "pydantic_settings.sources.providers.aws"
+    source = _source("AWSSystemsManagerSettingsSource", module=module)
+    return _aws(source, parts.path or "/", parts, model, region)
+
+
+def _aws(source: Any, where: str, parts: SplitResult, model: type[BaseSettings], region: str | None) -> Any:
     query = _query(parts)
-    return AWSSecretsManagerSettingsSource(
+    return source(
         model,
-        f"{parts.netloc}{parts.path}",
+        where,
         region_name=query.get("region", region),
         endpoint_url=query.get("endpoint_url"),
         case_sensitive=True,
     )
 
 
-def _aws_ssm(parts: SplitResult, model: type[BaseSettings], region: str | None) -> PydanticBaseSettingsSource:
-    from pydantic_settings.sources import providers  # noqa: F401 - the package must be importable first
-    from pydantic_settings.sources.providers.aws import AWSSystemsManagerSettingsSource
-
-    query = _query(parts)
-    return AWSSystemsManagerSettingsSource(
-        model,
-        parts.path or "/",
-        region_name=query.get("region", region),
-        endpoint_url=query.get("endpoint_url"),
-        case_sensitive=True,
-    )
+def _gcp_sm(parts: SplitResult, model: type[BaseSettings], _region: str | None) -> Any:
+    source = _source("GoogleSecretManagerSettingsSource", "project_id", "case_sensitive")
+    return source(model, project_id=parts.netloc or None, case_sensitive=True)
 
 
-def _gcp_sm(parts: SplitResult, model: type[BaseSettings], _region: str | None) -> PydanticBaseSettingsSource:
-    from pydantic_settings import GoogleSecretManagerSettingsSource
-
-    return GoogleSecretManagerSettingsSource(model, project_id=parts.netloc or None, case_sensitive=True)
-
-
-def _azure_kv(
-    parts: SplitResult, model: type[BaseSettings], _region: str | None
-) -> PydanticBaseSettingsSource:
+def _azure_kv(parts: SplitResult, model: type[BaseSettings], _region: str | None) -> Any:
+    source = _source("AzureKeyVaultSettingsSource", "case_sensitive", "dash_to_underscore")
     from azure.identity import DefaultAzureCredential  # type: ignore[import-not-found,unused-ignore]
-    from pydantic_settings import AzureKeyVaultSettingsSource
 
-    return AzureKeyVaultSettingsSource(
-        model,
-        f"https://{parts.netloc}",
-        DefaultAzureCredential(),
-        case_sensitive=True,
-        dash_to_underscore=True,
-    )
+    credential = DefaultAzureCredential()
+    url = f"https://{parts.netloc}"
+    return source(model, url, credential, case_sensitive=True, dash_to_underscore=True)
 
 
-_PROVIDERS: Final[
-    Mapping[str, Callable[[SplitResult, type[BaseSettings], str | None], PydanticBaseSettingsSource]]
-] = {"aws-sm": _aws_sm, "aws-ssm": _aws_ssm, "azure-kv": _azure_kv, "gcp-sm": _gcp_sm}
+_PROVIDERS: Final[Mapping[str, Callable[[SplitResult, type[BaseSettings], str | None], Any]]] = {
+    "aws-sm": _aws_sm,
+    "aws-ssm": _aws_ssm,
+    "azure-kv": _azure_kv,
+    "gcp-sm": _gcp_sm,
+}

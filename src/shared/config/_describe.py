@@ -5,7 +5,10 @@ from functools import cache
 from typing import Any, Final
 
 from shared.config._field import FieldSpec, Section
+from shared.config._sections._common import PATH, PRINTABLE
 
+#: Patterns of types that several sections use, in words.
+_PATTERNS: Final = {PRINTABLE: "printable ASCII characters", PATH: "beginning with /"}
 _NOUNS: Final = {
     "integer": "an integer",
     "number": "a number",
@@ -41,6 +44,8 @@ def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
             target = _resolve(definitions[node["$ref"].rpartition("/")[2]], definitions)
             return {**target, **{k: v for k, v in node.items() if k not in ("$ref", "x-shared")}}
         return {key: _resolve(value, definitions) for key, value in node.items() if key != "x-shared"}
+    if isinstance(node, float) and node.is_integer():
+        return int(node)  # a bound reads the same with every version of pydantic
     if isinstance(node, list):
         return [_resolve(item, definitions) for item in node]
     return node
@@ -50,10 +55,10 @@ def _words(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     node = _resolve(node, definitions)
     if "anyOf" in node:
         return " or ".join(dict.fromkeys(_words(option, definitions) for option in node["anyOf"]))
-    if "enum" in node:
-        return "one of " + ", ".join(map(str, node["enum"]))
     if "const" in node:
         return str(node["const"])
+    if "enum" in node:
+        return "one of " + ", ".join(map(str, node["enum"]))
     kind = node.get("type")
     if kind == "array":
         return (
@@ -86,6 +91,10 @@ def _limits(node: Mapping[str, Any]) -> list[str]:
         ("minLength", f"at least {{}}{unit}"),
         ("maxLength", f"at most {{}}{unit}"),
         ("multipleOf", "a multiple of {}"),
-        ("pattern", "matching {}"),
     )
-    return [", " + phrase.format(node[key]) for key, phrase in phrases if key in node]
+    return [", " + phrase.format(node[key]) for key, phrase in phrases if key in node] + _pattern(node)
+
+
+def _pattern(node: Mapping[str, Any]) -> list[str]:
+    pattern = node.get("pattern")
+    return [] if pattern is None else [", " + _PATTERNS.get(pattern, f"matching {pattern}")]

@@ -194,7 +194,14 @@ class FieldSpec:
         """Return the default in *environment*, or ``PydanticUndefined`` when the setting is required."""
         if environment in self.profiles:
             return self.profiles[environment]
-        return self.field.get_default(call_default_factory=True, validated_data={})
+        return self.class_default()
+
+    def class_default(self) -> Any:
+        """Return the default of the class; ``PydanticUndefined`` when it needs the other values."""
+        try:
+            return self.field.get_default(call_default_factory=True)
+        except Exception:  # noqa: BLE001 - the factory of a service: pydantic will call it and report
+            return PydanticUndefined
 
     @property
     def required(self) -> bool:

@@ -111,8 +111,7 @@ def _row(spec: FieldSpec) -> str:
 def _defaults(spec: FieldSpec) -> str:
     if spec.required:
         return "required"
-    everywhere = spec.field.get_default(call_default_factory=True, validated_data={})
-    parts = [_code(spec, everywhere)]
+    parts = [_code(spec, spec.class_default())]
     parts += [f"{name}: {_code(spec, value)}" for name, value in spec.profiles.items()]
     if spec.generated:
         parts.append("development, testing: generated")
@@ -152,7 +151,7 @@ def render_json_schema(cls: type[Settings] = Settings) -> str:
 def _property(spec: FieldSpec) -> dict[str, Any]:
     schema = {key: value for key, value in field_schema(spec).items() if key not in ("title", "default")}
     if not spec.required:
-        schema["default"] = shown(spec, spec.field.get_default(call_default_factory=True, validated_data={}))
+        schema["default"] = shown(spec, spec.class_default())
     schema["x-section"] = spec.section
     if spec.profiles:
         schema["x-profiles"] = shown(spec, dict(spec.profiles))

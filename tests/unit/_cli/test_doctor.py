@@ -38,11 +38,15 @@ def test_every_finding_has_an_id_a_severity_and_a_fix(doctor):
     assert all(item["id"] and item["message"] and item["fix"] for item in report["findings"])
 
 
-def test_the_versions_are_reported(doctor):
+def test_the_versions_are_reported(doctor, monkeypatch):
+    wanted = [("pydantic", ">=2", ""), ("pydantic", ">=2", "all"), ("no-such-package", "", "all")]
+    monkeypatch.setattr(_installation, "requirements", lambda: wanted)
+
     versions = doctor()[1]["versions"]
 
     assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
     assert versions["pydantic"] == importlib.metadata.version("pydantic")
+    assert set(versions) == {"python", "libs-shared", "pydantic"}
 
 
 def test_wrong_settings_are_findings_and_exit_with_1(doctor):

@@ -24,7 +24,23 @@ INSTALL = {
 }
 
 
-@pytest.mark.parametrize("url", INSTALL)
+UPGRADE = "pip install --upgrade pydantic-settings"
+
+
+def known(url):
+    """Whether the installed pydantic-settings has this source: it has gained them one by one."""
+    return problems(SECRETS_PROVIDER=url)["SECRETS_PROVIDER"]["fix"] != UPGRADE
+
+
+KNOWN = [url for url in INSTALL if known(url)]
+AWS = [
+    (kind, where)
+    for kind, where in (("aws-sm", "orders"), ("aws-ssm", "/orders"))
+    if known(f"{kind}://{where}")
+]
+
+
+@pytest.mark.parametrize("url", KNOWN)
 def test_a_library_that_is_not_installed_is_named_with_the_line_that_installs_it(url, monkeypatch):
     for module in ("boto3", "google.auth", "azure.identity"):
         monkeypatch.setitem(sys.modules, module, None)
@@ -115,7 +131,7 @@ def aws(tmp_path, monkeypatch):
     sys.modules.pop("boto3", None)
 
 
-@pytest.mark.parametrize(("kind", "where"), [("aws-sm", "orders"), ("aws-ssm", "/orders")])
+@pytest.mark.parametrize(("kind", "where"), AWS)
 def test_settings_are_read_from_a_secret_manager(aws, kind, where):
     address, asked = aws
     url = f"{kind}://{where}?endpoint_url={address}"
@@ -128,16 +144,18 @@ def test_settings_are_read_from_a_secret_manager(aws, kind, where):
     assert len(asked) == 1
 
 
-def test_the_environment_wins_over_a_secret_manager(aws):
-    url = f"aws-sm://orders?region=eu-central-1&endpoint_url={aws[0]}"
+@pytest.mark.parametrize(("kind", "where"), AWS)
+def test_the_environment_wins_over_a_secret_manager(aws, kind, where):
+    url = f"{kind}://{where}?region=eu-central-1&endpoint_url={aws[0]}"
 
     assert load(SECRETS_PROVIDER=url, DB_POOL_SIZE="9").database.DB_POOL_SIZE == 9
 
 
-def test_a_secret_manager_that_fails_is_a_problem_without_its_own_words(aws):
-    error = refusal(SECRETS_PROVIDER="aws-sm://orders?region=mars")
+@pytest.mark.parametrize(("kind", "where"), AWS)
+def test_a_secret_manager_that_fails_is_a_problem_without_its_own_words(aws, kind, where):
+    error = refusal(SECRETS_PROVIDER=f"{kind}://{where}?region=mars")
 
-    assert "aws-sm://orders could not be read: ValueError" in str(error)
+    assert f"{kind}://{where} could not be read: ValueError" in str(error)
     assert "s3cret" not in str(error)
 
 
@@ -190,13 +208,12 @@ class SecretClient:
 }
 
 
-@pytest.mark.parametrize(
-    ("url", "library"),
-    [("gcp-sm://shop-1", GOOGLE), ("azure-kv://shop.vault.azure.net", AZURE)],
-    ids=["gcp", "azure"],
-)
-def test_the_other_clouds_are_asked_for_the_same_names(tmp_path, url, library):
-    for name, text in library.items():
+LIBRARIES = {"gcp-sm://shop-1": GOOGLE, "azure-kv://shop.vault.azure.net": AZURE}
+
+
+@pytest.mark.parametrize("url", [url for url in LIBRARIES if url in KNOWN])
+def test_the_other_clouds_are_asked_for_the_same_names(tmp_path, url):
+    for name, text in LIBRARIES[url].items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     code = (

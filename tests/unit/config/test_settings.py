@@ -4,9 +4,9 @@ import copy
 import pickle
 
 import pytest
-from pydantic import BaseModel, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
-from shared.config import ConnectionUrl, DatabaseSettings, Section, Settings, setting
+from shared.config import ConnectionUrl, DatabaseSettings, Section, Settings, explain, setting
 from shared.constants import Environment
 from shared.errors import ConfigurationError
 from tests.unit.config._helpers import PRODUCTION, STRONG, load, problems, refusal
@@ -335,6 +335,33 @@ def test_a_rule_over_sections_is_reported_as_a_wrong_setting():
         problems(cls=Service, API_PORT="1", SERVICE_NAME="x")["Service"]["message"]
         == "x must not listen on 1"
     )
+
+
+def test_a_default_may_be_made_by_a_factory():
+    class Made(Section):
+        MADE_LIST: list[str] = Field(default_factory=lambda: ["a"], description="Made.")
+
+    class Service(Settings):
+        made: Made
+
+    assert load(cls=Service).made.MADE_LIST == ["a"]
+    assert explain("MADE_LIST", load(cls=Service)).default == ["a"]
+
+
+def test_a_factory_that_crashes_is_a_problem_and_not_a_crash():
+    def crash():
+        raise KeyError("t0p-secret")
+
+    class Broken(Section):
+        BROKEN_LIST: list[str] = Field(default_factory=crash, description="Made.")
+
+    class Service(Settings):
+        broken: Broken
+
+    error = refusal(cls=Service)
+
+    assert "failed with KeyError" in str(error)
+    assert "t0p" not in str(error)
 
 
 def test_a_value_that_is_a_model_is_shown_without_its_secrets():

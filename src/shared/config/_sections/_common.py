@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 from shared.config._types import ConnectionUrl, UrlScheme
 
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:*]+")
-_HEADER_SAFE: Final = r"^[\x20-\x7e]*$"
+PRINTABLE: Final = r"^[\x20-\x7e]*$"  # safe in a header
+PATH: Final = r"^/[!-~]*$"
 
 
 def _fold(change: Callable[[str], str]) -> Callable[[Any], Any]:
@@ -46,7 +47,7 @@ def _network(value: str) -> str:
 HttpUrl = Annotated[ConnectionUrl, UrlScheme("http", "https")]
 Origin = Annotated[str, AfterValidator(_origin)]
 Network = Annotated[str, AfterValidator(_network)]
-Path = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=256)]
-Printable = Annotated[str, Field(pattern=_HEADER_SAFE, max_length=512)]
+Path = Annotated[str, Field(pattern=PATH, max_length=256)]
+Printable = Annotated[str, Field(pattern=PRINTABLE, max_length=512)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
