@@ -79,7 +79,10 @@ class AsgiConnection(Exchange):
         self._send = send
         self.scope = scope
         self.method = scope.get("method", "WEBSOCKET")
-        self.path = scope["path"]
+        self.path = path = scope["path"]
+        root = scope.get("root_path")
+        if root and path.startswith(root):  # a proxy's prefix is no part of the service
+            self.path = path[len(root) :] or "/"
         self.https = scope.get("scheme") in _SECURE
         self.api_version = pipeline.api_version
         self.first_byte = 0.0

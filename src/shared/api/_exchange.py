@@ -81,7 +81,7 @@ class Exchange:
     Attributes:
         protocol: ``"http"`` or ``"websocket"``.
         method: Request method; ``"WEBSOCKET"`` for websockets.
-        path: Decoded path, without the query.
+        path: Decoded path, without the query and without a proxy's prefix.
         https: Whether the server says that the client came by https or wss.
         context: What :func:`shared.context.current_context` returns during the request.
         status: Status sent, 0 before.

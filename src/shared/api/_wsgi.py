@@ -87,7 +87,9 @@ class WsgiExchange(Exchange):
         self._start_response = start_response
         self.environ = environ
         self.method = environ["REQUEST_METHOD"]
-        self.path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        self.path = path = environ.get("PATH_INFO") or "/"
+        if not path.isascii():  # PEP 3333 carries bytes as latin-1 text
+            self.path = path.encode("latin-1", "replace").decode("utf-8", "replace")
         self.https = environ.get("wsgi.url_scheme") == "https"
         self.api_version = pipeline.api_version
         self.first_byte = 0.0

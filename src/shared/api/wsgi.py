@@ -14,6 +14,7 @@ from shared.api._wsgi import (
     WsgiExchange,
     no_route,
 )
+from shared.runtime import enter_runtime, leave_runtime
 
 __all__ = ["WsgiLayer"]
 
@@ -49,8 +50,10 @@ class WsgiLayer:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; see PEP 3333."""
-        if self.bypass or EXCHANGE_KEY in environ:  # below another layer, which does everything
+        if self.bypass:
             return self.app(environ, start_response)
+        if EXCHANGE_KEY in environ:
+            return self._inside(environ, start_response)
         environ[EXCHANGE_KEY] = exchange = WsgiExchange(self, environ, start_response)
         pipeline = self.pipeline
         try:
@@ -77,3 +80,11 @@ class WsgiLayer:
             exchange.finish()
             return body
         return exchange
+
+    def _inside(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve below another layer, which does everything but know our runtime."""
+        token = enter_runtime(self.pipeline.runtime)
+        try:
+            return self.app(environ, start_response)
+        finally:
+            leave_runtime(token)

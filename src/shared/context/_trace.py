@@ -31,8 +31,8 @@ _MAX_STATE_READ: Final = 16_448  # 32 members of the greatest length, with comma
 _random = random.Random()  # noqa: S311
 _bits = _random.getrandbits
 # One bit in the trace id and the span id of a draw: the standard forbids ids that
-# are all zero. That of the trace id stands in its left
-# half, because samplers count on the randomness of the right one.
+# are all zero. That of the trace id stands in its left half, because samplers count
+# on the randomness of the right one.
 _NEVER_ZERO: Final = 1 << 256 | 1 << 128 | 1
 if hasattr(os, "register_at_fork"):  # a forked child must not repeat its parent's ids
     os.register_at_fork(after_in_child=_random.seed)
