@@ -222,3 +222,37 @@ def test_a_security_finding_without_its_reason_fails(tmp_path, comment):
 
 def test_a_security_scan_that_broke_fails():
     assert run(sys.executable, ROOT / ".ci" / "bandit_findings.py", stdin="").returncode != 0
+
+
+def type_report(score: float, *messages: str) -> str:
+    place = {"start": {"line": 41, "character": 0}}
+    found = [
+        {"file": str(ROOT / "src" / "x.py"), "severity": "error", "message": text, "range": place}
+        for text in messages
+    ]
+    symbols = [{"name": "shared.x.Thing.size", "diagnostics": found}]
+    counts = {"withKnownType": 7, "withAmbiguousType": 0, "withUnknownType": 0}
+    return json.dumps(
+        {"typeCompleteness": {"completenessScore": score, "symbols": symbols, "exportedSymbolCounts": counts}}
+    )
+
+
+def test_a_public_name_without_a_declared_type_is_named_with_its_line():
+    report = type_report(0.9, "Type is missing type annotation", 'Type of parameter "x" is partially unknown')
+
+    done = run(sys.executable, ROOT / ".ci" / "type_gaps.py", stdin=report)
+
+    assert done.returncode == 1
+    assert done.stdout == (
+        "src/x.py:42: shared.x.Thing.size: Type is missing type annotation\n90.0% of the public API has a declared type\n"
+    )
+
+
+def test_a_public_api_that_is_declared_whole_passes():
+    assert run(sys.executable, ROOT / ".ci" / "type_gaps.py", stdin=type_report(1)).returncode == 0
+
+
+def test_a_type_report_without_names_fails():
+    empty = type_report(1).replace('"withKnownType": 7', '"withKnownType": 0')
+
+    assert run(sys.executable, ROOT / ".ci" / "type_gaps.py", stdin=empty).returncode == 1

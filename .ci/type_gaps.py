@@ -1,0 +1,41 @@
+"""Print the names of the public API whose type is not declared; end with 1 when there are any.
+
+Usage: ``basedpyright --verifytypes shared --ignoreexternal --outputjson | type_gaps.py``. One undeclared
+attribute makes every signature that mentions its class "partially unknown"; only the roots are printed.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+FOLLOWS = "partially unknown"
+
+
+def _place(found: dict) -> str:
+    if "range" not in found:
+        return "src"
+    return f"{Path(found['file']).relative_to(Path.cwd())}:{found['range']['start']['line'] + 1}"
+
+
+def main() -> int:
+    """Read the report from standard input."""
+    report = json.load(sys.stdin)["typeCompleteness"]
+    gaps: dict[str, set[str]] = defaultdict(set)
+    for symbol in report["symbols"]:
+        for found in symbol["diagnostics"]:
+            line = found["range"]["start"]["line"] + 1
+            message = found["message"].splitlines()[0]
+            if found["severity"] == "error" and not any(word in message for word in FOLLOWS):
+                gaps[f"{Path(found['file']).relative_to(Path.cwd())}:{line}"].add(
+                    f"{symbol['name']}: {message}"
+                )
+    for place, messages in sorted(gaps.items()):
+        print(f"{place}: {'; '.join(sorted(messages))}")
+    score = report["completenessScore"]
+    print(f"{score:.1%} of the public API has a declared type")
+    return 0 if score == 1 and report["exportedSymbolCounts"]["withKnownType"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
