@@ -73,12 +73,13 @@ def ours() -> Iterator[Run]:
 
 
 @contextlib.contextmanager
-def ours_in_request() -> Iterator[Run]:
-    """The same inside of a request: ids and a bound field on every line."""
+def ours_in_request(**bound: str) -> Iterator[Run]:
+    """The same inside of a request: four ids, and what is bound, on every line."""
     from shared.context import bind, request_context
 
     with ours() as run, request_context():
-        bind(tenant="acme")
+        if bound:
+            bind(**bound)
         yield run
 
 
@@ -265,6 +266,12 @@ LINE = Table(
         Case("floor: orjson + os.write", floor, kind="floor"),
         Case("ours, with redaction", ours, kind="ours", requires=("shared.logging",)),
         Case("ours, inside a request", ours_in_request, kind="ours", requires=("shared.logging",)),
+        Case(
+            "ours, inside a request, one field bound",
+            partial(ours_in_request, tenant="acme"),
+            kind="ours",
+            requires=("shared.logging",),
+        ),
         Case("structlog BytesLogger + orjson", structlog_bytes),
         Case("structlog ProcessorFormatter", structlog_recipe),
         Case("python-json-logger, orjson", json_logger, requires=("pythonjsonlogger",)),

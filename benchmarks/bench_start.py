@@ -7,14 +7,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from benchmarks._harness import ROOT, environment
 from benchmarks._model import Case, Goal, Run, Table
 from benchmarks._tools import check
 
-ROOMS = ("security", "config", "logging", "monitoring", "resilience", "api", "utils", "service")
+ROOMS = sorted(
+    path.parent.name
+    for path in (ROOT / "src" / "shared").glob("[!_]*/__init__.py")
+    if path.parent.name != "testing"
+)
 _FOREIGN = (
     "import sys; before = set(sys.modules); import {module}; "
     "new = {{name.partition('.')[0] for name in set(sys.modules) - before}} - set(sys.stdlib_module_names); "
@@ -22,20 +25,21 @@ _FOREIGN = (
 )
 
 
-def cpu_of(command: list[str], *, cwd: Path = ROOT) -> float:
+def cpu_of(command: list[str], *, cwd: Path = ROOT, **variables: str) -> float:
     """Run *command*; return its CPU seconds, its own children's included."""
-    process = subprocess.Popen(command, cwd=cwd, env=environment(), stdout=subprocess.DEVNULL)
+    env = {**environment(), **variables}
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     check(process.returncode == 0, f"{' '.join(command[1:4])} ended with status {process.returncode}")
     return usage.ru_utime + usage.ru_stime
 
 
-def fresh(command: list[str], *, cwd: Path = ROOT) -> Run:
+def fresh(command: list[str], *, cwd: Path = ROOT, **variables: str) -> Run:
     """Return ``run`` that starts *command* anew for each loop."""
 
     def run(loops: int) -> tuple[float]:
-        return (sum(cpu_of(command, cwd=cwd) for _ in range(loops)) / loops,)
+        return (sum(cpu_of(command, cwd=cwd, **variables) for _ in range(loops)) / loops,)
 
     return run
 
@@ -64,17 +68,12 @@ def command_line() -> Iterator[Run]:
 
 
 @contextlib.contextmanager
-def one_test(*, plugin: bool) -> Iterator[Run]:
-    """A run of one small test in an empty project, with our plugin or without it."""
-    installed = any(point.name == "shared" for point in entry_points(group="pytest11"))
-    if plugin:
-        options = [] if installed else ["-p", "shared.testing.plugin"]
-    else:
-        options = ["-p", "no:shared"]
+def one_test(*options: str) -> Iterator[Run]:
+    """A run of one small test in an empty project, without the other plugins that are installed."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         (Path(folder) / "test_one.py").write_text("def test_one():\n    assert True\n")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-        yield fresh(command, cwd=Path(folder))
+        yield fresh(command, cwd=Path(folder), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
 
 def _import(room: str) -> Case:
@@ -124,13 +123,13 @@ PYTEST = Table(
     cases=(
         Case(
             "without our plugin",
-            partial(one_test, plugin=False),
+            one_test,
             kind="floor",
             requires=("shared.testing",),
         ),
         Case(
             "with our plugin",
-            partial(one_test, plugin=True),
+            partial(one_test, "-p", "shared.testing.plugin"),
             kind="ours",
             requires=("shared.testing",),
         ),

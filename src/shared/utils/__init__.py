@@ -5,7 +5,8 @@ keeps state or needs settings, and heavy libraries are imported by the call that
 needs them. Bad input gets a clear error; the ``is_valid_*`` functions answer False.
 """
 
-from shared.resilience import retry
+from typing import TYPE_CHECKING
+
 from shared.utils._files import calculate_file_hash, format_file_size, sanitize_filename
 from shared.utils._ids import (
     generate_short_id,
@@ -20,6 +21,9 @@ from shared.utils._passwords import PasswordCheck, PasswordRule, PasswordRules, 
 from shared.utils._text import chunk_text, clean_text, extract_hashtags, extract_mentions, truncate_text
 from shared.utils._timing import Timer, timed
 from shared.utils._validation import is_valid_email, is_valid_phone, is_valid_url
+
+if TYPE_CHECKING:
+    from shared.resilience import retry
 
 __all__ = [
     "Page",
@@ -52,3 +56,19 @@ __all__ = [
     "unflatten_dict",
     "validate_password",
 ]
+
+# The room of retry costs more to import than all of this one. Guarded: an unguarded
+# module __getattr__ makes type checkers accept every misspelt name of this package.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name == "retry":
+            from shared.resilience import retry
+
+            globals()["retry"] = retry
+            return retry
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+    def __dir__() -> list[str]:
+        return sorted(__all__)

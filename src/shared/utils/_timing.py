@@ -74,7 +74,7 @@ class Timer:
         level = "warning" if is_slow and self._level != "error" else self._level
         getattr(self._logger or _default_logger(), level)("timed", **fields)
 
-    def again(self) -> "Timer":
+    def _fresh(self) -> "Timer":
         """Return a fresh timer with the same options, for calls that overlap."""
         return Timer(self._name, level=self._level, slow=self._slow, logger=self._logger, clock=self._clock)
 
@@ -170,7 +170,7 @@ def timed(
 
 def _wrap(function: Callable[..., Any], options: Timer) -> Any:
     if not options._name:  # noqa: SLF001 - one idea in one file
-        options = options.again()
+        options = options._fresh()
         options._name = getattr(function, "__qualname__", None) or kind(function)  # noqa: SLF001
     if inspect.isasyncgenfunction(function):
         return _async_generator(function, options)
@@ -181,7 +181,7 @@ def _wrap(function: Callable[..., Any], options: Timer) -> Any:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with options.again():
+        with options._fresh():
             return function(*args, **kwargs)
 
     return call
@@ -190,7 +190,7 @@ def _wrap(function: Callable[..., Any], options: Timer) -> Any:
 def _coroutine(function: Callable[..., Any], options: Timer) -> Any:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        with options.again():
+        with options._fresh():
             return await function(*args, **kwargs)
 
     return call
@@ -199,7 +199,7 @@ def _coroutine(function: Callable[..., Any], options: Timer) -> Any:
 def _generator(function: Callable[..., Any], options: Timer) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with options.again():
+        with options._fresh():
             return (yield from function(*args, **kwargs))
 
     return call
@@ -208,7 +208,7 @@ def _generator(function: Callable[..., Any], options: Timer) -> Any:
 def _async_generator(function: Callable[..., Any], options: Timer) -> Any:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with options.again():
+        with options._fresh():
             inner = function(*args, **kwargs)
             step = inner.__anext__()
             while True:  # what "yield from" does; the language has no async form of it
