@@ -142,7 +142,7 @@ def stdlib_json(count: int) -> Iterator[Run]:
 FLOOR = "floor: dict + orjson"
 
 
-def _table(name: str, count: int, what: str) -> Table:
+def _table(name: str, count: int, what: str, *, models_at_most: float) -> Table:
     return Table(
         name=name,
         title=f"the success envelope around {what}, as bytes",
@@ -164,9 +164,14 @@ def _table(name: str, count: int, what: str) -> Table:
         ),
         goals=(
             Goal("ours, plain data", FLOOR, at_most=1.2),
-            Goal("ours, models", "pydantic Envelope[T], models", at_most=0.5),
+            Goal("ours, models", "pydantic Envelope[T], models", at_most=models_at_most),
         ),
     )
 
 
-TABLES = (_table("envelope", 1, "one item"), _table("envelope-50", 50, "fifty items"))
+# Around one item the envelope is most of the work; around fifty models nearly all of it
+# is pydantic's own writing of the data, which both rows pay.
+TABLES = (
+    _table("envelope", 1, "one item", models_at_most=0.5),
+    _table("envelope-50", 50, "fifty items", models_at_most=1.0),
+)

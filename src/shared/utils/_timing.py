@@ -4,6 +4,7 @@ import functools
 import inspect
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar, cast, overload
 
@@ -22,6 +23,33 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done with a measured time."""
+
+    name: str
+    level: Level
+    slow: float | None
+    logger: "BoundLogger | None"
+    clock: Callable[[], float]
+
+    def report(self, seconds: float, error: BaseException | None) -> None:
+        """Write the line."""
+        fields: dict[str, Any] = {
+            "name": self.name,
+            "duration_ms": round(seconds * 1000, 3),
+            "outcome": "ok" if error is None else _outcome(error),
+        }
+        if error is not None:
+            # The type only: a message may hold what the caller was given.
+            fields["error"] = type(error).__name__
+        level: str = self.level
+        if self.slow is not None and seconds >= self.slow:
+            fields["slow_after_ms"] = round(self.slow * 1000, 3)
+            level = level if level == "error" else "warning"
+        getattr(self.logger or _default_logger(), level)("timed", **fields)
+
+
 class Timer:
     """Measures a block and writes one log line at its end; made by :func:`timed`.
 
@@ -36,50 +64,25 @@ class Timer:
         True
     """
 
-    __slots__ = ("_clock", "_level", "_logger", "_name", "_slow", "_started", "seconds")
+    __slots__ = ("_plan", "_started", "seconds")
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        level: Level,
-        slow: float | None,
-        logger: "BoundLogger | None",
-        clock: Callable[[], float],
-    ) -> None:
-        self._name = name
-        self._level = level
-        self._slow = slow
-        self._logger = logger
-        self._clock = clock
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
         self._started = 0.0
         self.seconds = 0.0
 
     def __enter__(self) -> Self:
-        self._started = self._clock()
+        self._started = self._plan.clock()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.seconds = max(0.0, self._clock() - self._started)
-        fields: dict[str, Any] = {"name": self._name, "duration_ms": round(self.seconds * 1000, 3)}
-        fields["outcome"] = "ok" if error is None else _outcome(error)
-        if error is not None:
-            # The type only: a message may hold what the caller was given.
-            fields["error"] = type(error).__name__
-        is_slow = self._slow is not None and self.seconds >= self._slow
-        if is_slow:
-            fields["slow_after_ms"] = round((self._slow or 0.0) * 1000, 3)
-        level = "warning" if is_slow and self._level != "error" else self._level
-        getattr(self._logger or _default_logger(), level)("timed", **fields)
-
-    def _fresh(self) -> "Timer":
-        """Return a fresh timer with the same options, for calls that overlap."""
-        return Timer(self._name, level=self._level, slow=self._slow, logger=self._logger, clock=self._clock)
+        self.seconds = max(0.0, self._plan.clock() - self._started)
+        self._plan.report(self.seconds, error)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return *function* with every call timed.
+        """Return *function* with every call timed; calls may overlap.
 
         Raises:
             UnsupportedCallableError: *function* cannot be called, or is a class.
@@ -88,7 +91,10 @@ class Timer:
         if inspect.isclass(target) or not callable(target):
             msg = f"timed() decorates functions, got {kind(target)}"
             raise UnsupportedCallableError(msg)
-        return cast("Callable[P, R]", _wrap(target, self))
+        plan = self._plan
+        if not plan.name:
+            plan = replace(plan, name=getattr(target, "__qualname__", None) or kind(target))
+        return cast("Callable[P, R]", _wrap(target, plan))
 
 
 @functools.cache
@@ -164,51 +170,48 @@ def timed(
         msg = "slow must be a number of seconds, >= 0"
         raise InvalidArgumentError(msg)
     text = plain_text(name)
-    timer = Timer(text or "", level=level, slow=slow, logger=logger, clock=clock)
+    timer = Timer(_Plan(text or "", level, slow, logger, clock))
     return timer if text is not None or name is None else timer(name)  # type: ignore[arg-type]
 
 
-def _wrap(function: Callable[..., Any], options: Timer) -> Any:
-    if not options._name:  # noqa: SLF001 - one idea in one file
-        options = options._fresh()
-        options._name = getattr(function, "__qualname__", None) or kind(function)  # noqa: SLF001
+def _wrap(function: Callable[..., Any], plan: _Plan) -> Any:
     if inspect.isasyncgenfunction(function):
-        return _async_generator(function, options)
+        return _async_generator(function, plan)
     if inspect.iscoroutinefunction(function):
-        return _coroutine(function, options)
+        return _coroutine(function, plan)
     if inspect.isgeneratorfunction(function):
-        return _generator(function, options)
+        return _generator(function, plan)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with options._fresh():
+        with Timer(plan):
             return function(*args, **kwargs)
 
     return call
 
 
-def _coroutine(function: Callable[..., Any], options: Timer) -> Any:
+def _coroutine(function: Callable[..., Any], plan: _Plan) -> Any:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        with options._fresh():
+        with Timer(plan):
             return await function(*args, **kwargs)
 
     return call
 
 
-def _generator(function: Callable[..., Any], options: Timer) -> Any:
+def _generator(function: Callable[..., Any], plan: _Plan) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with options._fresh():
+        with Timer(plan):
             return (yield from function(*args, **kwargs))
 
     return call
 
 
-def _async_generator(function: Callable[..., Any], options: Timer) -> Any:
+def _async_generator(function: Callable[..., Any], plan: _Plan) -> Any:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with options._fresh():
+        with Timer(plan):
             inner = function(*args, **kwargs)
             step = inner.__anext__()
             while True:  # what "yield from" does; the language has no async form of it
