@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
@@ -194,7 +195,10 @@ def _override(layer: Layer) -> "Iterator[Settings]":
 
 
 def reload_settings() -> "Settings":
-    """Read all sources again, and swap the settings in force when they are right.
+    """Read the sources again, and swap the settings in force when they are right.
+
+    Values given in code stay, and settings made from given variables are read from
+    the same. An override around the call goes on for its block and is not part of it.
 
     Readers see the old or the new settings, never a mixture. When something is
     wrong the old stay. When something changed, :class:`SettingsReloaded` goes to
@@ -212,7 +216,9 @@ def reload_settings() -> "Settings":
     """
     runtime = current()
     base = _settings_class or _load()
-    new = type(runtime.get(base, _build))()
+    # Outside of any override: it must not become permanent.
+    present = Context().run(runtime.get, base, _build)
+    new = present.reloaded()
     old = runtime.replace(base, new)
     use_settings(new, runtime=runtime)
     if old is not None and (changes := _changes(old, new)):

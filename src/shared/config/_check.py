@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.config._collect import SEARCH, Search, collect
+from shared.config._collect import SEARCH, Recipe, Search, collect
 from shared.config._report import Problem
 from shared.config._settings import Settings
 from shared.config._sources import from_overrides
@@ -78,6 +78,6 @@ def check_settings(
     """
     layers = collect(cls, os.environ if environ is None else environ, env_file, from_overrides(overrides))
     settings = cls.__new__(cls)
-    outcome = settings._apply(layers)  # noqa: SLF001 - our own class
+    outcome = settings._apply(layers, Recipe(environ, env_file))  # noqa: SLF001 - our own class
     found = tuple(sorted(outcome.problems, key=lambda problem: (problem.severity, problem.variable)))
     return SettingsReport(outcome.environment, found, None if outcome.errors else settings)

@@ -31,6 +31,19 @@ class Search:
 SEARCH: Final = Search()
 
 
+class Recipe:
+    """How settings were read, to read them again; shows nothing of the variables."""
+
+    __slots__ = ("env_file", "environ")
+
+    def __init__(self, environ: Mapping[str, str] | None, env_file: str | Path | Search | None) -> None:
+        self.environ = environ
+        self.env_file = env_file
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Recipe":
+        return self
+
+
 def collect(
     cls: type[BaseSettings],
     environ: Mapping[str, str],

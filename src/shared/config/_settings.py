@@ -9,7 +9,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.config._build import Found, Outcome, build
-from shared.config._collect import SEARCH, Search, collect
+from shared.config._collect import SEARCH, Recipe, Search, collect
 from shared.config._field import refuse_change, refuse_pickle, shown
 from shared.config._report import Problem, failure
 from shared.config._sections import (
@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     aws: AWSSettings
 
     _outcome: Outcome = PrivateAttr()
+    _recipe: Recipe = PrivateAttr()
 
     def __init__(
         self,
@@ -96,22 +97,24 @@ class Settings(BaseSettings):
         layers = collect(
             type(self), os.environ if environ is None else environ, env_file, from_overrides(overrides)
         )
+        recipe = Recipe(environ, env_file)
         # The frames of the error below keep only masked values for tools that print locals.
         del overrides, environ
-        self._assemble(layers)
+        self._assemble(layers, recipe)
 
-    def _assemble(self, layers: list[Layer]) -> None:
-        outcome = self._apply(layers)
+    def _assemble(self, layers: list[Layer], recipe: Recipe) -> None:
+        outcome = self._apply(layers, recipe)
         if outcome.errors:
             raise failure(outcome.errors, outcome.environment)
 
-    def _apply(self, layers: list[Layer]) -> Outcome:
+    def _apply(self, layers: list[Layer], recipe: Recipe) -> Outcome:
         """Build the sections from *layers*; what is wrong is in the outcome, nothing is raised."""
         outcome = build(specs_of(type(self)), layers)
         if not outcome.errors:
             outcome.problems.extend(self._fill(outcome))
         if not outcome.errors:
             self._outcome = outcome
+            self._recipe = recipe
         return outcome
 
     def _fill(self, outcome: Outcome) -> Iterator[Problem]:
@@ -250,5 +253,26 @@ class Settings(BaseSettings):
             spec = find_spec(type(self), name)
             merged.values[spec.name if spec else name] = raw
         other = type(self).__new__(type(self))
-        other._assemble([merged, *rest])  # noqa: SLF001 - our own class
+        other._assemble([merged, *rest], self._recipe)  # noqa: SLF001 - our own class
+        return other
+
+    def reloaded(self) -> Self:
+        """Return settings from the same sources, read again; values given in code stay.
+
+        Raises:
+            ConfigurationError: The sources are wrong now.
+
+        Example:
+            >>> variables = {"DB_POOL_SIZE": "7"}
+            >>> settings = Settings(environ=variables, env_file=None, API_PORT=9000)
+            >>> variables["DB_POOL_SIZE"] = "8"
+            >>> again = settings.reloaded()
+            >>> again.database.DB_POOL_SIZE, again.api.API_PORT, settings.database.DB_POOL_SIZE
+            (8, 9000, 7)
+        """
+        environ = os.environ if self._recipe.environ is None else self._recipe.environ
+        layers = collect(type(self), environ, self._recipe.env_file, self._outcome.layers[0].fresh())
+        del environ  # the frames of an error keep only masked values
+        other = type(self).__new__(type(self))
+        other._assemble(layers, self._recipe)  # noqa: SLF001 - our own class
         return other

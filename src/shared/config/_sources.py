@@ -47,6 +47,10 @@ class Layer:
     base: Path | None = None  # where relative paths of NAME_FILE start
     path: Path | None = None  # the file it was read from
 
+    def fresh(self) -> "Layer":
+        """Return the same values without what was found wrong with them."""
+        return Layer(self.kind, dict(self.values))
+
     def add(self, name: str, value: Any, origin: str) -> None:
         """Keep *value* unless it is empty: an empty variable counts as not set."""
         if isinstance(value, str) and not value.strip():

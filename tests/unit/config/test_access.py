@@ -253,6 +253,40 @@ def test_a_reload_swaps_and_tells_what_changed(monkeypatch):
     assert event.settings is after
 
 
+def test_a_reload_keeps_what_was_given_in_code(monkeypatch):
+    use_settings(get_settings().replaced({"SERVICE_NAME": "orders"}))
+    monkeypatch.setenv("DB_POOL_SIZE", "9")
+    monkeypatch.setenv("SERVICE_NAME", "other")
+
+    reload_settings()
+
+    assert (settings.app.SERVICE_NAME, settings.database.DB_POOL_SIZE) == ("orders", 9)
+
+
+def test_a_reload_inside_an_override_does_not_make_it_permanent(monkeypatch):
+    with override_settings(DB_POOL_SIZE=3):
+        monkeypatch.setenv("API_PORT", "81")
+        reload_settings()
+        inside = settings.database.DB_POOL_SIZE
+
+    assert inside == 3
+    assert (settings.database.DB_POOL_SIZE, settings.api.API_PORT) == (5, 81)
+
+
+def test_a_reload_reads_the_same_sources_as_before(monkeypatch, tmp_path):
+    (tmp_path / "x.env").write_text("API_PORT=81")
+    variables = {"DB_POOL_SIZE": "7"}
+    use_settings(Settings(environ=variables, env_file=tmp_path / "x.env"))
+    monkeypatch.setenv("SERVICE_NAME", "of-the-machine")
+    (tmp_path / "x.env").write_text("API_PORT=82")
+    variables["DB_POOL_SIZE"] = "8"
+
+    reload_settings()
+
+    assert (settings.database.DB_POOL_SIZE, settings.api.API_PORT) == (8, 82)
+    assert settings.app.SERVICE_NAME == "service"
+
+
 def test_subscribers_already_see_the_new_settings(monkeypatch):
     get_settings()
     seen = []

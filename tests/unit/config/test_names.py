@@ -89,6 +89,13 @@ def test_the_file_form_of_a_known_name_is_known():
     assert [problem.id for problem in report.problems] == ["settings.file"]
 
 
+def test_the_settings_of_a_report_can_be_used_like_others():
+    settings = check_settings(environ={"DB_POOL_SIZE": "7"}, env_file=None).settings
+
+    assert settings.replaced({"API_PORT": 81}).database.DB_POOL_SIZE == 7
+    assert settings.reloaded().database.DB_POOL_SIZE == 7
+
+
 @given(st.text(max_size=200))
 def test_any_name_can_be_asked_for(name):
     found = nearest(name, KNOWN, ["database"])

@@ -208,9 +208,10 @@ class ResilienceSettings(Section):
     RETRY_BACKOFF: Annotated[Literal["exponential", "linear", "constant", "decorrelated"], LOWER] = setting(
         "exponential", "How the wait grows."
     )
-    RETRY_JITTER: Annotated[Literal["full", "none"], LOWER] = setting(
+    RETRY_JITTER: Annotated[Literal["full", "equal", "none"], LOWER] = setting(
         "full",
-        "Whether the wait is drawn at random below its bound, so that callers do not come back together.",
+        "How much of the wait is drawn at random, so that callers do not come back together: all, half "
+        "or nothing.",
     )
 
     def threshold(self, dependency: str) -> int:
