@@ -3,15 +3,16 @@
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import ContextVar
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
 from shared.errors import CircuitOpenError, InvalidArgumentError
+from shared.resilience._blocks import enter_block, leave_block
 from shared.resilience._checks import no_coroutine
 from shared.resilience._compile import compile_call
-from shared.resilience._config import BreakerConfig
+from shared.resilience._config import BreakerConfig, breaker_config
 from shared.resilience._events import BreakerTransition, CallRejected, emit
+from shared.resilience._faults import Faults
 from shared.resilience._fleet import Fleet
 from shared.resilience._machine import (
     BreakerMachine,
@@ -23,15 +24,13 @@ from shared.resilience._machine import (
 )
 from shared.resilience._random import draw
 from shared.resilience._snapshot import BreakerSnapshot, refusal, take_snapshot
-from shared.resilience._windows import ConsecutiveWindow, CountWindow, Window
+from shared.resilience._windows import TimeWindow, Window
 from shared.runtime import Events
 
 __all__ = ["CircuitBreaker", "breakers_named"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class CircuitBreaker:
@@ -88,9 +87,12 @@ class CircuitBreaker:
         "_lock",
         "_machine",
         "clock",
+        "clocked",
         "config",
         "door",
         "name",
+        "timed",
+        "window_kind",
     )
 
     def __init__(
@@ -112,7 +114,7 @@ class CircuitBreaker:
             msg = f"a breaker needs the name of its dependency, got {name!r}"
             raise InvalidArgumentError(msg)
         self.name = name
-        self.config = config or _config(
+        self.config = config or breaker_config(
             failure_threshold=failure_threshold,
             recovery_timeout=recovery_timeout,
             success_threshold=success_threshold,
@@ -124,8 +126,13 @@ class CircuitBreaker:
         self._lock = threading.RLock()
         self._events = events
         self._listeners = _listen(listeners)
-        self._faults: Wrapper | None = None
+        self._faults: Faults | None = None
         self.door: Window | None = self._machine.window
+        # What the short cuts need to know: whether durations and the time matter, and
+        # the kind of window whose happy path the compiled closures have inlined.
+        self.timed = self.config.slow_call_seconds is not None
+        self.clocked = self.timed or isinstance(self.door, TimeWindow)
+        self.window_kind = None if self.clocked or self.config.failure_result else type(self.door)
         _fleet.add(self)
 
     # -- state ----------------------------------------------------------------------
@@ -201,6 +208,12 @@ class CircuitBreaker:
     def ok(self, permit: Token, result: Any = None, *, started: float | None = None) -> None:
         """Report that the call answered; *started* is the clock's reading before it."""
         bad = self.config.failure_result
+        if permit is self.door and bad is None and not permit.failures:
+            # Nothing to forget, so no lock: the short cut of the compiled closures.
+            now = self.clock() if self.clocked else 0.0
+            if started is None or not self._slow(started, now):
+                permit.note(now)
+                return
         if bad is not None:
             try:
                 failed = bad(result)
@@ -230,10 +243,13 @@ class CircuitBreaker:
             with self._lock:
                 self._machine.neutral(permit)
 
+    def _slow(self, started: float, now: float) -> bool:
+        limit = self.config.slow_call_seconds
+        return limit is not None and now - started >= limit
+
     def _settle(self, permit: Token, started: float | None, *, failed: bool) -> None:
         now = self.clock()
-        limit = self.config.slow_call_seconds
-        slow = limit is not None and started is not None and now - started >= limit
+        slow = started is not None and self._slow(started, now)
         with self._lock:
             tell = self._machine.failure if failed else self._machine.success
             change = tell(permit, now, slow=slow)
@@ -263,8 +279,9 @@ class CircuitBreaker:
         started = self.clock() if self.timed else None
         faults = self._faults
         try:
-            result = function(*args, **kwargs) if faults is None else faults(function)(*args, **kwargs)
-            no_coroutine(result, function, "await breaker.acall(...)")
+            result: R = function(*args, **kwargs) if faults is None else faults.run(function, args, kwargs)
+            if type(result) is CoroutineType:
+                no_coroutine(result, function, "await breaker.acall(...)")
         except BaseException as exc:
             self.error(permit, exc, started=started)
             raise
@@ -281,8 +298,11 @@ class CircuitBreaker:
         started = self.clock() if self.timed else None
         faults = self._faults
         try:
-            guarded = function if faults is None else faults(function)
-            result: R = await guarded(*args, **kwargs)
+            result: R = (
+                await function(*args, **kwargs)
+                if faults is None
+                else await faults.arun(function, args, kwargs)
+            )
         except BaseException as exc:
             self.error(permit, exc, started=started)
             raise
@@ -291,7 +311,13 @@ class CircuitBreaker:
 
     def __enter__(self) -> Self:
         permit = self.acquire()
-        _entries.set((self, permit, self.clock() if self.timed else None, _entries.get()))
+        if self._faults is not None:
+            try:
+                self._faults.run(_nothing, (), {})
+            except BaseException as exc:
+                self.error(permit, exc)
+                raise
+        enter_block(self, (permit, self.clock() if self.timed else None))
         return self
 
     def __exit__(
@@ -304,7 +330,15 @@ class CircuitBreaker:
             self.error(permit, error, started=started)
 
     async def __aenter__(self) -> Self:
-        return self.__enter__()
+        permit = self.acquire()
+        if self._faults is not None:
+            try:
+                await self._faults.arun(_anothing, (), {})
+            except BaseException as exc:
+                self.error(permit, exc)
+                raise
+        enter_block(self, (permit, self.clock() if self.timed else None))
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -312,17 +346,9 @@ class CircuitBreaker:
         self.__exit__(kind, error, trace)
 
     def _leave(self) -> tuple[Token, float | None]:
-        """Return the permit of the innermost block of this breaker."""
-        entry, inner = _entries.get(), []
-        while entry is not None and entry[0] is not self:
-            inner.append(entry)  # a suspended generator may hold a block of another breaker
-            entry = entry[3]
+        entry: tuple[Token, float | None] | None = leave_block(self)
         if entry is not None:
-            rest = entry[3]
-            for other in reversed(inner):
-                rest = (*other[:3], rest)
-            _entries.set(rest)
-            return entry[1], entry[2]
+            return entry
         # Entered in another context (a framework runs the two halves of a
         # generator in different threads): the outcome still counts, for the
         # present state; an outcome that counts for nothing would protect nothing.
@@ -331,21 +357,8 @@ class CircuitBreaker:
 
     # -- inside ---------------------------------------------------------------------
 
-    @property
-    def timed(self) -> bool:
-        """Whether the duration of a call matters."""
-        return self.config.slow_call_seconds is not None
-
-    @property
-    def window_kind(self) -> type | None:
-        """The kind of window whose happy path can be inlined, or None."""
-        if self.timed or self.config.failure_result is not None:
-            return None
-        kind = type(self._machine.window)
-        return kind if kind in (ConsecutiveWindow, CountWindow) else None
-
-    def inject(self, faults: Wrapper | None) -> None:
-        """Run guarded functions through *faults* (a chaos test), or no longer with None."""
+    def inject(self, faults: Faults | None) -> None:
+        """Run guarded calls through *faults* (a chaos test), or no longer with None."""
         with self._lock:
             self._faults = faults
             self._refresh()
@@ -378,22 +391,16 @@ class CircuitBreaker:
         return f"<CircuitBreaker {self.name!r} {self.state.value}{mode}>"
 
 
-_Entry = tuple[CircuitBreaker, Token, float | None, Any]
 _fleet: Final[Fleet[CircuitBreaker]] = Fleet()
 breakers_named = _fleet.named
-_entries: Final[ContextVar[_Entry | None]] = ContextVar("shared_breaker_entries", default=None)
 
 
-def _config(**options: Any) -> BreakerConfig:
-    try:
-        return BreakerConfig(**options)
-    except TypeError as exc:
-        known = [name for name in BreakerConfig.__dataclass_fields__ if name != "rates"]
-        unknown = ", ".join(sorted(set(options) - set(known)))
-        if not unknown:
-            raise
-        msg = f"unknown breaker option {unknown} (known: {', '.join(known)})"
-        raise InvalidArgumentError(msg) from exc
+def _nothing() -> None:
+    """Stand for the body of a with block when faults are injected."""
+
+
+async def _anothing() -> None:
+    """As _nothing, awaited."""
 
 
 def _listen(listeners: Iterable[Callable[[BreakerTransition], object]]) -> Events | None:

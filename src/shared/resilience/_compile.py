@@ -21,6 +21,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Function = Callable[..., Any]
 
+_MARK: Final = "__shared_breaker__"
+
 # A plain function that returns a coroutine looks synchronous; guarding it would
 # report a success before anything has run.
 _ASYNC_DEF: Final = "an async def function"
@@ -32,9 +34,8 @@ class Gate(Protocol):
     door: Window | None
     """Where to count while every call may pass, else None."""
 
-    @property
-    def window_kind(self) -> type | None:
-        """The kind of window whose happy path is inlined, or None."""
+    window_kind: type | None
+    """The kind of window whose happy path is inlined, or None."""
 
     @property
     def ok(self) -> Function:
@@ -89,8 +90,15 @@ class Retrier(Protocol):
 def compile_call(
     function: Callable[P, R], *, breaker: "Gate | None" = None, retry: "Retrier | None" = None
 ) -> Callable[P, R]:
-    """Return *function* guarded by *retry* around *breaker*."""
+    """Return *function* guarded by *retry* around *breaker*.
+
+    A retry around a function that a breaker has already wrapped becomes one closure,
+    too; the outcome is the same, one call layer cheaper.
+    """
     asynchronous = is_async(function)
+    beneath = getattr(function, _MARK, None)
+    if breaker is None and beneath is not None and beneath[0] is function:
+        return wraps(function)(compile_call(beneath[1], breaker=beneath[2], retry=retry))
     if retry is not None:
         retry.check(function)
     if breaker is None:
@@ -103,6 +111,10 @@ def compile_call(
     else:
         fast = _async_fast if asynchronous else _sync_fast
         made = fast(function, breaker, retry, ring=kind is CountWindow)
+    if retry is None:
+        # The closure itself comes first: functools.wraps of a decorator in between
+        # copies the mark, and that decorator must not be skipped.
+        setattr(made, _MARK, (made, function, breaker))
     return cast("Callable[P, R]", made)
 
 
@@ -145,6 +157,7 @@ def _sync_retry(function: Function, retry: "Retrier") -> Function:
 
         return general
     wants, again, budget = retry.wants, retry.again, retry.budget
+    limited = budget is not ALWAYS
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -157,7 +170,7 @@ def _sync_retry(function: Function, retry: "Retrier") -> Function:
         else:
             if type(result) is CoroutineType:
                 no_coroutine(result, function, _ASYNC_DEF)
-            if not budget.full:
+            if limited and not budget.full:
                 budget.success()
             return result
         try:
@@ -177,6 +190,7 @@ def _async_retry(function: Function, retry: "Retrier") -> Function:
 
         return general
     wants, again, budget = retry.wants, retry.aagain, retry.budget
+    limited = budget is not ALWAYS
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
@@ -187,7 +201,7 @@ def _async_retry(function: Function, retry: "Retrier") -> Function:
                 raise
             first = exc
         else:
-            if not budget.full:
+            if limited and not budget.full:
                 budget.success()
             return result
         try:
@@ -208,6 +222,7 @@ def _sync_fast(function: Function, breaker: Gate, retry: Retrier | None, *, ring
     wants, again, budget = (
         (_never, once, ALWAYS) if retry is None else (retry.wants, retry.again, retry.budget)
     )
+    limited = budget is not ALWAYS
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -228,7 +243,7 @@ def _sync_fast(function: Function, breaker: Gate, retry: Retrier | None, *, ring
                 ok(window)
             elif ring:
                 window.append(GOOD)
-            if not budget.full:
+            if limited and not budget.full:
                 budget.success()
             return result
         try:
@@ -246,6 +261,7 @@ def _async_fast(function: Function, breaker: Gate, retry: Retrier | None, *, rin
     wants, again, budget = (
         (_never, once, ALWAYS) if retry is None else (retry.wants, retry.aagain, retry.budget)
     )
+    limited = budget is not ALWAYS
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
@@ -264,7 +280,7 @@ def _async_fast(function: Function, breaker: Gate, retry: Retrier | None, *, rin
                 ok(window)
             elif ring:
                 window.append(GOOD)
-            if not budget.full:
+            if limited and not budget.full:
                 budget.success()
             return result
         try:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from shared.errors import (
     BulkheadFullError,
@@ -12,11 +12,15 @@ from shared.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
     RateLimitError,
+    UnsupportedCallableError,
 )
 from shared.resilience._checks import at_least, error_classes, seconds, share, whole
 from shared.resilience._windows import ConsecutiveWindow, CountWindow, Rates, TimeWindow, Window
 
-__all__ = ["BreakerConfig", "Verdict"]
+__all__ = ["BreakerConfig", "Verdict", "breaker_config"]
+
+# Refusals of our own guards and misuse of them: the dependency was not even called.
+_OURS: Final = (CircuitOpenError, BulkheadFullError, UnsupportedCallableError)
 
 Verdict = bool | None
 """True: the dependency failed. False: it answered. None: the call says nothing about it."""
@@ -144,7 +148,7 @@ class BreakerConfig:
 
     def judge(self, error: BaseException) -> Verdict:
         """Say what *error* tells about the dependency; see :data:`Verdict`."""
-        if not isinstance(error, Exception) or isinstance(error, (CircuitOpenError, BulkheadFullError)):
+        if not isinstance(error, Exception) or isinstance(error, _OURS):
             return None
         if isinstance(error, DeadlineExceededError) and not error.retryable:
             return None  # the caller's own time was up; the dependency may be fine
@@ -153,6 +157,19 @@ class BreakerConfig:
         if self.record is None:
             return not isinstance(error, BusinessError) or isinstance(error, RateLimitError)
         return _applies(self.record, error)
+
+
+def breaker_config(**options: Any) -> BreakerConfig:
+    """Return the configuration of *options*, refusing a name that is not one."""
+    try:
+        return BreakerConfig(**options)
+    except TypeError as exc:
+        known = [name for name in BreakerConfig.__dataclass_fields__ if name != "rates"]
+        unknown = ", ".join(sorted(set(options) - set(known)))
+        if not unknown:
+            raise
+        msg = f"unknown breaker option {unknown} (known: {', '.join(known)})"
+        raise InvalidArgumentError(msg) from exc
 
 
 def _is_predicate(rule: object) -> bool:

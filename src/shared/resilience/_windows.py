@@ -2,8 +2,8 @@
 
 A window lives for one closed period and is thrown away with it, so a result that
 arrives after the state has changed lands in an object nobody reads any more.
-:meth:`good` of the first two runs without a lock on the happy path (one C call);
-everything else runs under the lock of the breaker.
+:meth:`Window.note`, the happy path, runs without a lock; everything else runs under
+the lock of the breaker.
 """
 
 import itertools
@@ -67,6 +67,9 @@ class Window(Protocol):
     failures: int
     """Failures in a row."""
 
+    def note(self, now: float) -> None:
+        """Count a quick success that ends no streak; runs without a lock."""
+
     def good(self, now: float, *, slow: bool) -> str | None:
         """Count a success; a slow one may be the reason to open."""
 
@@ -85,6 +88,9 @@ class ConsecutiveWindow:
     def __init__(self, limit: int) -> None:
         self.failures = 0
         self.limit = limit
+
+    def note(self, now: float) -> None:
+        pass
 
     def good(self, now: float, *, slow: bool) -> str | None:  # noqa: ARG002 - one shape for all windows
         self.failures = 0
@@ -108,6 +114,9 @@ class CountWindow:
         self.rates = rates
         self.ring: deque[int] = deque(maxlen=size)
         self.append: Callable[[int], None] = self.ring.append
+
+    def note(self, now: float) -> None:  # noqa: ARG002 - one shape for all windows
+        self.append(GOOD)
 
     def good(self, now: float, *, slow: bool) -> str | None:  # noqa: ARG002
         self.failures = 0
@@ -188,6 +197,9 @@ class TimeWindow:
                     self._buckets.pop(old, None)
             bucket = self._buckets.setdefault(index, _Bucket())
         return bucket
+
+    def note(self, now: float) -> None:
+        self._bucket(now).good()
 
     def good(self, now: float, *, slow: bool) -> str | None:
         self.failures = 0
