@@ -1,6 +1,5 @@
 """Refuse wrong arguments where they are written, with the value, the limit and the way out."""
 
-import asyncio
 import functools
 import inspect
 import math
@@ -96,9 +95,7 @@ def is_async(function: Any) -> bool:
             "outside of any guard; decorate the function that makes one call, or use a with block inside"
         )
         raise UnsupportedCallableError(msg)
-    return any(inspect.iscoroutinefunction(item) for item in candidates) or asyncio.iscoroutinefunction(
-        target
-    )
+    return any(inspect.iscoroutinefunction(item) for item in candidates)
 
 
 def no_coroutine(result: Any, function: Callable[..., Any], use: str) -> None:

@@ -9,13 +9,14 @@ policy, which are always right and slower.
 from collections.abc import Callable
 from functools import wraps
 from types import CoroutineType
-from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 
 from shared.resilience._budget import ALWAYS, Budget
 from shared.resilience._checks import is_async, no_coroutine
 from shared.resilience._windows import GOOD, CountWindow, Window
+from shared.runtime import current
 
-__all__ = ["compile_call"]
+__all__ = ["compile_call", "compile_late"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,17 +106,66 @@ def compile_call(
         assert retry is not None  # noqa: S101 - one of the two is always given
         made = _async_retry(function, retry) if asynchronous else _sync_retry(function, retry)
         return cast("Callable[P, R]", made)
-    kind = breaker.window_kind
-    if kind is None or not (retry is None or retry.simple):
+    if not _inlined(breaker, retry):
         made = (_async_careful if asynchronous else _sync_careful)(function, breaker, retry)
     else:
-        fast = _async_fast if asynchronous else _sync_fast
-        made = fast(function, breaker, retry, ring=kind is CountWindow)
+        made, bind = (_async_fast if asynchronous else _sync_fast)(function, None)
+        bind(_links(function, breaker, retry, asynchronous=asynchronous), None)
     if retry is None:
         # The closure itself comes first: functools.wraps of a decorator in between
         # copies the mark, and that decorator must not be skipped.
         setattr(made, _MARK, (made, function, breaker))
     return cast("Callable[P, R]", made)
+
+
+def compile_late(
+    function: Function, elsewhere: Function
+) -> tuple[Function, Callable[[Gate, "Retrier | None", object], bool]]:
+    """Return a closure whose guards are known only when it is first called, and its ``bind``.
+
+    Until ``bind(breaker, retry, runtime)`` has answered True, and in every other
+    runtime, calls go to *elsewhere*; False means that these guards have no short cut.
+    """
+    asynchronous = is_async(function)
+    made, bind_links = (_async_fast if asynchronous else _sync_fast)(function, elsewhere)
+
+    def bind(breaker: Gate, retry: Retrier | None, runtime: object) -> bool:
+        if not _inlined(breaker, retry):
+            return False
+        bind_links(_links(function, breaker, retry, asynchronous=asynchronous), runtime)
+        return True
+
+    return made, bind
+
+
+def _inlined(breaker: Gate, retry: Retrier | None) -> bool:
+    return breaker.window_kind is not None and (retry is None or retry.simple)
+
+
+class _Links(NamedTuple):
+    """What a fast closure is bound to."""
+
+    breaker: Any
+    ring: bool
+    careful: Function
+    once: Function
+    wants: Callable[[BaseException], bool]
+    again: Function
+    budget: Budget
+
+
+def _links(function: Function, breaker: Gate, retry: Retrier | None, *, asynchronous: bool) -> _Links:
+    careful = _async_careful if asynchronous else _sync_careful
+    once = careful(function, breaker, None)
+    return _Links(
+        breaker=breaker,
+        ring=breaker.window_kind is CountWindow,
+        careful=once if retry is None else careful(function, breaker, retry),
+        once=once,
+        wants=_never if retry is None else retry.wants,
+        again=once if retry is None else (retry.aagain if asynchronous else retry.again),
+        budget=ALWAYS if retry is None else retry.budget,
+    )
 
 
 def _never(_error: BaseException) -> bool:
@@ -213,20 +263,27 @@ def _async_retry(function: Function, retry: "Retrier") -> Function:
 
 
 # --- breaker, with or without retry, on the happy path of the two common windows ----------
+# The guards are cells that bind() fills: at once for a decorator, at the first call
+# for a guard by name, whose runtime is not known before.
+
+Bind = Callable[[_Links, object], None]
 
 
-def _sync_fast(function: Function, breaker: Gate, retry: Retrier | None, *, ring: bool) -> Function:
-    careful = _sync_careful(function, breaker, retry)
-    once = _sync_careful(function, breaker, None)
-    ok, error = breaker.ok, breaker.error
-    wants, again, budget = (
-        (_never, once, ALWAYS) if retry is None else (retry.wants, retry.again, retry.budget)
-    )
-    limited = budget is not ALWAYS
+def _sync_fast(function: Function, elsewhere: Function | None) -> tuple[Function, Bind]:
+    home: Any = None
+    breaker = ring = careful = once = wants = again = budget = ok = error = limited = cast("Any", None)
+
+    def bind(links: _Links, runtime: object) -> None:
+        nonlocal home, breaker, ring, careful, once, wants, again, budget, ok, error, limited
+        breaker, ring, careful, once, wants, again, budget = links
+        ok, error, limited = breaker.ok, breaker.error, budget is not ALWAYS
+        home = runtime  # last: from here on other threads use the rest
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        window: Any = breaker.door
+        if elsewhere is not None and current() is not home:
+            return elsewhere(*args, **kwargs)
+        window = breaker.door
         if window is None:
             return careful(*args, **kwargs)
         try:
@@ -251,21 +308,24 @@ def _sync_fast(function: Function, breaker: Gate, retry: Retrier | None, *, ring
         finally:
             del first
 
-    return call
+    return call, bind
 
 
-def _async_fast(function: Function, breaker: Gate, retry: Retrier | None, *, ring: bool) -> Function:
-    careful = _async_careful(function, breaker, retry)
-    once = _async_careful(function, breaker, None)
-    ok, error = breaker.ok, breaker.error
-    wants, again, budget = (
-        (_never, once, ALWAYS) if retry is None else (retry.wants, retry.aagain, retry.budget)
-    )
-    limited = budget is not ALWAYS
+def _async_fast(function: Function, elsewhere: Function | None) -> tuple[Function, Bind]:
+    home: Any = None
+    breaker = ring = careful = once = wants = again = budget = ok = error = limited = cast("Any", None)
+
+    def bind(links: _Links, runtime: object) -> None:
+        nonlocal home, breaker, ring, careful, once, wants, again, budget, ok, error, limited
+        breaker, ring, careful, once, wants, again, budget = links
+        ok, error, limited = breaker.ok, breaker.error, budget is not ALWAYS
+        home = runtime
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        window: Any = breaker.door
+        if elsewhere is not None and current() is not home:
+            return await elsewhere(*args, **kwargs)
+        window = breaker.door
         if window is None:
             return await careful(*args, **kwargs)
         try:
@@ -288,4 +348,4 @@ def _async_fast(function: Function, breaker: Gate, retry: Retrier | None, *, rin
         finally:
             del first
 
-    return call
+    return call, bind

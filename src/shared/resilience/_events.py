@@ -12,6 +12,7 @@ __all__ = [
     "CallTimedOut",
     "FallbackUsed",
     "HedgeStarted",
+    "HttpCall",
     "ResilienceEvent",
     "RetriesExhausted",
     "RetryScheduled",
@@ -177,6 +178,29 @@ class FallbackUsed(ResilienceEvent):
     """
 
     error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall(ResilienceEvent):
+    """One try of an HTTP request to another service has ended.
+
+    Attributes:
+        method: ``"GET"`` and so on.
+        route: The path as written in the code, without values: safe as a label.
+        status: The answer's status, or None when there was none.
+        seconds: How long it took.
+        error_type: Class of the error it becomes, or None.
+
+    Example:
+        >>> HttpCall("payments", "GET", "/charges/{id}", status=200, seconds=0.05, error_type=None).status
+        200
+    """
+
+    method: str
+    route: str
+    status: int | None
+    seconds: float
+    error_type: str | None
 
 
 def emit(events: Events | None, event: ResilienceEvent) -> None:

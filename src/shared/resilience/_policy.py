@@ -68,6 +68,7 @@ class Policy:
 
     __slots__ = (
         "__weakref__",
+        "_events",
         "_faults",
         "breaker",
         "bulkhead",
@@ -103,6 +104,7 @@ class Policy:
         self.breaker = breaker
         self.bulkhead = bulkhead
         self.timeout = None if timeout is None else Timeout(timeout, name=name, events=events)
+        self._events = events
         self._faults: Faults | None = None
         _fleet.add(self)
 
@@ -157,6 +159,12 @@ class Policy:
 
         return call
 
+    @property
+    def only_tries(self) -> bool:
+        """Whether retry and breaker are all there is, which one closure can do."""
+        others = (self.fallback, self.deadline, self.hedge, self.bulkhead, self.timeout)
+        return all(guard is None for guard in others)
+
     # -- calling --------------------------------------------------------------------
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -201,6 +209,14 @@ class Policy:
     ) -> bool | None:
         stack: AsyncExitStack | None = leave_block(self)
         return None if stack is None else await stack.__aexit__(kind, error, trace)
+
+    def replace(self, **changes: Any) -> "Policy":
+        """Return a policy of the same name with other guards; breaker and bulkhead stay shared."""
+        parts: dict[str, Any] = {"fallback": self.fallback, "retry": self.retry, "hedge": self.hedge}
+        parts |= {"breaker": self.breaker, "bulkhead": self.bulkhead, "events": self._events}
+        parts["deadline"] = None if self.deadline is None else self.deadline.limit
+        parts["timeout"] = None if self.timeout is None else self.timeout.limit
+        return Policy(self.name, **{**parts, **changes})
 
     # -- for people and tests -----------------------------------------------------------
 

@@ -235,6 +235,19 @@ class RetryPolicy:
             msg = f"{call_name(function)!r} is synchronous and sleep is not: nothing would await it"
             raise UnsupportedCallableError(msg)
 
+    def replace(self, **changes: Any) -> "RetryPolicy":
+        """Return a policy that differs in *changes* only; a budget stays shared."""
+        options: dict[str, Any] = {
+            "max_attempts": self.max_attempts,
+            "delay": self.backoff.delay,
+            "backoff": self.wait or self.backoff.kind,
+            "jitter": self.backoff.jitter,
+            "budget": None if self.budget is ALWAYS else self.budget,
+        }
+        same = ("max_delay", "on", "retryable", "on_result", "stop", "respect_retry_after", "wrap")
+        options |= {name: getattr(self, name) for name in (*same, "name", "clock", "sleep", "rng", "events")}
+        return RetryPolicy(**{**options, **changes})
+
     def again(
         self,
         function: Callable[..., Any],

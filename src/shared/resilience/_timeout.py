@@ -8,7 +8,14 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 
-from shared.context import RequestContext, current_context, deadline_scope, enter_context, leave_context
+from shared.context import (
+    RequestContext,
+    TraceContext,
+    current_context,
+    enter_context,
+    leave_context,
+    new_request_id,
+)
 from shared.errors import DeadlineExceededError
 from shared.resilience._blocks import enter_block, leave_block
 from shared.resilience._checks import call_name, is_async, seconds
@@ -143,7 +150,7 @@ class _Block:
         self._left = spec.limit if self._own else cast("float", outer) - now
         if self._left <= 0.0:
             raise self._error()
-        self._token = _push(context, at if self._own else cast("float", outer), now)
+        self._token = _push(context, at if self._own else cast("float", outer))
         self._arm()
 
     def _arm(self) -> None:
@@ -199,15 +206,11 @@ class _Block:
         return DeadlineExceededError(text, retryable=False)
 
 
-def _push(context: RequestContext | None, at: float, now: float) -> Token[RequestContext | None]:
-    if context is None:
-        # deadline_scope makes a context for code outside of any request; its
-        # own end is ours, so only what it entered is kept.
-        scope = deadline_scope(at - now, now=now)
-        scope.__enter__()
-        made = cast("RequestContext", current_context())
-        scope.__exit__(None, None, None)
-        return enter_context(made)
+def _push(context: RequestContext | None, at: float) -> Token[RequestContext | None]:
+    """Put *at* in force as the deadline, for this task and what it starts."""
+    if context is None:  # outside of any request: this block becomes one of its own
+        trace = TraceContext.new()
+        return enter_context(RequestContext(trace.trace_id, new_request_id(), trace, deadline=at))
     view = context.view()
     view.deadline = at
     return enter_context(view)

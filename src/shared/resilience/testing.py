@@ -4,12 +4,15 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from shared.errors import DeadlineExceededError, InvalidArgumentError, error_for_status
+from shared.resilience._chaos import Chaos, chaos
 from shared.resilience._checks import at_least, whole
 from shared.resilience._switch import Switch
 from shared.runtime import current
 
-__all__ = ["FakeClock", "no_backoff"]
+__all__ = ["Chaos", "FakeClock", "FlakyDependency", "chaos", "no_backoff"]
 
 
 class FakeClock:
@@ -93,3 +96,101 @@ def no_backoff(*, max_attempts: int | None = None) -> Iterator[None]:
         yield
     finally:
         switch.waits, switch.max_attempts = before
+
+
+class FlakyDependency:
+    """Plays a script: a stand-in for the thing a guarded call reaches.
+
+    Call it, or await :meth:`acall`; each call takes the next step, and the last step
+    repeats for ever. Arguments are kept in :attr:`calls`. Thread-safe.
+
+    Steps, in a list or in one string separated by commas:
+
+    - ``"ok"`` answers ``"ok"``;
+    - a status such as ``"503"`` raises the error of our tree for it (below 400 it answers);
+    - ``"timeout"`` raises :class:`~shared.errors.DeadlineExceededError`;
+    - ``"refused"`` raises ``ConnectionRefusedError``, ``"reset"`` ``ConnectionResetError``;
+    - ``"hang"`` waits for :meth:`release` (asynchronous calls until they are cancelled);
+    - an exception is raised, any other object is the answer.
+
+    Args:
+        script: The steps.
+
+    Raises:
+        InvalidArgumentError: The script is empty, or a word is unknown.
+
+    Example:
+        >>> payments = FlakyDependency("ok, 503, timeout, ok")
+        >>> def outcome():
+        ...     try:
+        ...         return payments("charge", amount=5)
+        ...     except Exception as error:
+        ...         return type(error).__name__
+        >>> [outcome() for _ in range(4)]
+        ['ok', 'ServiceUnavailableError', 'DeadlineExceededError', 'ok']
+        >>> payments.calls[0]
+        (('charge',), {'amount': 5})
+    """
+
+    def __init__(self, script: str | list[Any]) -> None:
+        words = script.split(",") if isinstance(script, str) else script
+        self._steps = [_step(word) for word in words]
+        if not self._steps:
+            msg = "an empty script answers nothing: give at least one step, such as 'ok'"
+            raise InvalidArgumentError(msg)
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def _next(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with self._lock:
+            step = self._steps[min(len(self.calls), len(self._steps) - 1)]
+            self.calls.append((args, kwargs))
+            return step
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the next step; ``"hang"`` blocks the thread until :meth:`release`."""
+        step = self._next(args, kwargs)
+        if step is _HANG:
+            self._released.wait()
+            return "ok"
+        return _play(step)
+
+    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the next step; ``"hang"`` waits until it is cancelled."""
+        step = self._next(args, kwargs)
+        if step is _HANG:
+            await asyncio.Event().wait()
+        return _play(step)
+
+    def release(self) -> None:
+        """Let go of the threads that hang."""
+        self._released.set()
+
+
+_HANG = object()
+
+
+def _step(word: Any) -> Any:
+    if not isinstance(word, str):
+        return word
+    word = word.strip()
+    if word.isascii() and word.isdigit() and 100 <= int(word) <= 599:
+        return int(word) if int(word) < 400 else error_for_status(int(word))
+    known = {
+        "ok": "ok",
+        "hang": _HANG,
+        "timeout": DeadlineExceededError("the dependency did not answer in time"),
+        "refused": ConnectionRefusedError("connection refused"),
+        "reset": ConnectionResetError("connection reset by peer"),
+    }
+    if word not in known:
+        msg = f"unknown step {word!r} (known: {', '.join(known)}, a status such as 503, or an object)"
+        raise InvalidArgumentError(msg)
+    return known[word]
+
+
+def _play(step: Any) -> Any:
+    if isinstance(step, BaseException):
+        raise step
+    return step

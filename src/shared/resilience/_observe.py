@@ -1,0 +1,146 @@
+"""Turn what happened into log lines and numbers."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from shared.resilience._events import (
+    BreakerTransition,
+    BulkheadRejected,
+    CallRejected,
+    CallTimedOut,
+    FallbackUsed,
+    HedgeStarted,
+    HttpCall,
+    ResilienceEvent,
+    RetriesExhausted,
+    RetryScheduled,
+)
+from shared.resilience._machine import BreakerState
+from shared.runtime import Events, current
+
+__all__ = ["EventCounts", "log_events"]
+
+
+class Logger(Protocol):
+    """A structured logger: structlog's, or ours."""
+
+    def debug(self, event: str, **fields: Any) -> Any:
+        """Log for developers."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Log what is normal."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Log what somebody should look at."""
+
+
+def log_events(logger: Logger, events: Events | None = None) -> Callable[[], None]:
+    """Write one line per event of this room until the returned function is called.
+
+    Errors appear by their class alone: their text may hold personal data. What an
+    outage repeats for every call (refusals, tries) is for debugging; what happens
+    once (an opening) or loses a call is a warning.
+
+    Args:
+        logger: Takes ``logger.warning(event, **fields)``.
+        events: What to listen to; the current runtime's by default.
+
+    Example:
+        >>> class Printer:
+        ...     def warning(self, event, **fields):
+        ...         print(event, fields)
+        >>> events = Events()
+        >>> stop = log_events(Printer(), events)
+        >>> events.emit(CallTimedOut("payments", seconds=2.0))
+        call timed out {'dependency': 'payments', 'seconds': 2.0}
+        >>> stop()
+    """
+
+    def write(event: ResilienceEvent) -> None:
+        level, text, fields = _describe(event)
+        getattr(logger, level)(text, dependency=event.name, **fields)
+
+    source = current().events if events is None else events
+    return source.subscribe(ResilienceEvent, write)
+
+
+def _describe(event: ResilienceEvent) -> tuple[str, str, dict[str, Any]]:
+    match event:
+        case BreakerTransition():
+            level = "warning" if event.new is BreakerState.OPEN else "info"
+            told: dict[str, Any] = {"old": event.old.value, "new": event.new.value, "reason": event.reason}
+            return level, f"circuit {event.new.value.lower().replace('_', '-')}", told
+        case CallRejected():
+            return "debug", "call rejected", {"retry_after": event.retry_after}
+        case RetryScheduled():
+            return "debug", "retry", {"attempt": event.attempt, "wait": event.wait, **_error(event.error)}
+        case RetriesExhausted():
+            fields = {"attempts": event.attempts, "reason": event.reason, **_error(event.error)}
+            return "warning", "retries exhausted", fields
+        case CallTimedOut():
+            return "warning", "call timed out", {"seconds": event.seconds}
+        case BulkheadRejected():
+            return "warning", "bulkhead full", {"limit": event.limit, "waiting": event.waiting}
+        case HedgeStarted():
+            return "debug", "hedge", {"number": event.number}
+        case FallbackUsed():
+            return "warning", "fallback used", _error(event.error)
+        case HttpCall():
+            call = {"method": event.method, "route": event.route, "status": event.status}
+            return "debug", "http call", {**call, "seconds": event.seconds, "error_type": event.error_type}
+    return "info", type(event).__name__, {}
+
+
+def _error(error: BaseException | None) -> dict[str, Any]:
+    return {"error_type": None if error is None else type(error).__name__}
+
+
+class EventCounts:
+    """How often each kind of event has happened, by dependency: what a metrics collector reads.
+
+    Nothing is counted on the happy path, since it makes no events. Thread-safe. At most
+    *most* names are told apart; the rest counts as ``"other"``.
+
+    Args:
+        events: What to listen to; the current runtime's by default.
+        most: Different names.
+
+    Example:
+        >>> events = Events()
+        >>> counts = EventCounts(events)
+        >>> events.emit(CallTimedOut("payments", seconds=2.0))
+        >>> counts.read()
+        {('CallTimedOut', 'payments'): 1}
+        >>> counts.close()
+    """
+
+    OTHER: Final = "other"
+
+    def __init__(self, events: Events | None = None, *, most: int = 1000) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+        self._names: set[str] = set()
+        self._most = most
+        self._lock = threading.Lock()
+        source = current().events if events is None else events
+        self._stop = source.subscribe(ResilienceEvent, self._count)
+
+    def _count(self, event: ResilienceEvent) -> None:
+        with self._lock:
+            name = event.name
+            if name not in self._names:
+                if len(self._names) < self._most:
+                    self._names.add(name)
+                else:
+                    name = self.OTHER
+            key = (type(event).__name__, name)
+            self._counts[key] = self._counts.get(key, 0) + 1
+
+    def read(self) -> dict[tuple[str, str], int]:
+        """Return a copy: ``{(kind of event, dependency): count}``."""
+        with self._lock:
+            return dict(self._counts)
+
+    def close(self) -> None:
+        """Stop listening; what was counted stays."""
+        self._stop()
