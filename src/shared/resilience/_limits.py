@@ -129,35 +129,49 @@ class AIMDLimit(_Bounded):
 
 
 class GradientLimit(_Bounded):
-    """Follows the ratio of the usual duration to the recent one: queues show as slowness.
+    """Follows the ratio of the unloaded duration to the recent one: queues show as slowness.
 
-    While calls take as long as they usually do, the limit probes upwards by about the
-    square root of itself; when they take longer, it shrinks in proportion, before the
-    dependency begins to fail. Two moving averages stand for "usual" (slow) and
-    "recent" (fast). Source: the gradient idea of TCP Vegas, applied to calls.
+    While calls take about as long as without a queue, the limit probes upwards by about
+    its square root; when they take longer, it shrinks in proportion, before the
+    dependency begins to fail. What "without a queue" means is measured anew now and
+    then: the limit is halved for a moment, and the mean of that moment is taken, so
+    that a queue that stays does not become the new normal. Source: the idea of TCP
+    Vegas, applied to calls.
 
     Args:
         initial: Limit to start with.
         minimum: Never below.
         maximum: Never above.
-        tolerance: How much slower than usual is still fine; 1.5 means half again.
+        tolerance: How much slower than without a queue is still fine; 1.5 means half again.
         smoothing: Weight of a new limit against the old, in (0, 1].
+        probe_every: Calls between two measurements.
 
     Raises:
         InvalidArgumentError: A value is out of range.
 
     Example:
         >>> limit = GradientLimit(initial=20)
-        >>> for _ in range(50):
-        ...     limit.sample(0.1, in_flight=20, dropped=False)
+        >>> for _ in range(80):
+        ...     limit.sample(0.1, in_flight=limit.value, dropped=False)
         >>> limit.value > 20
         True
     """
 
-    __slots__ = ("_recent", "_usual", "smoothing", "tolerance")
+    __slots__ = (
+        "_before",
+        "_calm",
+        "_probe",
+        "_recent",
+        "_since",
+        "_usual",
+        "probe_every",
+        "smoothing",
+        "tolerance",
+    )
 
-    _SLOW: Final = 0.002  # weight of one call in "usual": about its last 500 calls
-    _FAST: Final = 0.1  # and in "recent": about its last 10
+    _FAST: Final = 0.05  # weight of one call in "recent": about its last 20
+    _SLOW: Final = 0.01  # and where chance must not look like a faster dependency
+    _LEAST: Final = 10  # calls that make a mean
 
     def __init__(
         self,
@@ -167,29 +181,45 @@ class GradientLimit(_Bounded):
         maximum: int = 200,
         tolerance: float = 1.5,
         smoothing: float = 0.2,
+        probe_every: int = 1000,
     ) -> None:
         super().__init__(initial, minimum, maximum)
         self.tolerance = at_least("tolerance", tolerance, 1.0)
         self.smoothing = share("smoothing", smoothing)
-        self._usual: float | None = None
-        self._recent = 0.0
+        self.probe_every = whole("probe_every", probe_every, self._LEAST)
+        self._usual = math.inf
+        self._recent = self._calm = 0.0
+        self._since = 0
+        self._before = 0.0
+        self._probe: list[float] | None = []  # durations of the measurement under way, or None
 
     def sample(self, seconds: float, *, in_flight: int, dropped: bool) -> None:
         """Take in one finished call."""
         if dropped:
             self._set(self._exact * 0.9)
             return
-        if self._usual is None:
-            self._usual = self._recent = seconds
+        if self._probe is not None:
+            self._measure(self._probe, seconds)
             return
-        self._usual += self._SLOW * (seconds - self._usual)
+        self._since += 1
         self._recent += self._FAST * (seconds - self._recent)
-        if self._usual > 2.0 * self._recent:
-            # Much faster than usual: a slow spell has ended. Without this the memory
-            # of it would let a new queue pass as normal for hundreds of calls.
-            self._usual *= 0.95
+        self._calm += self._SLOW * (seconds - self._calm)
+        self._usual = min(self._usual, self._calm)
         if in_flight * 2 < self.value:
             return  # the limit is not what decides; nothing to learn about it
-        gradient = 1.0 if self._recent <= 0.0 else self.tolerance * self._usual / self._recent
+        gradient = self.tolerance * self._usual / self._recent if self._recent > 0.0 else 1.0
         target = self._exact * min(1.0, max(0.5, gradient)) + math.sqrt(self._exact)
         self._set((1.0 - self.smoothing) * self._exact + self.smoothing * target)
+        if self._since >= self.probe_every:
+            self._before, self._probe = self._exact, []
+            self._set(self._exact / 2.0)
+
+    def _measure(self, durations: list[float], seconds: float) -> None:
+        durations.append(seconds)
+        # The first half was still under way before the limit was halved.
+        if len(durations) < 2 * max(self._LEAST, self.value):
+            return
+        half = durations[len(durations) // 2 :]
+        self._usual = self._recent = self._calm = sum(half) / len(half)
+        self._set(max(self._exact, self._before))
+        self._since, self._probe = 0, None

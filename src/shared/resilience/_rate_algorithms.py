@@ -20,6 +20,10 @@ __all__ = ["GCRA", "FixedWindow", "RateAlgorithm", "SlidingWindow", "SubBuckets"
 
 S = TypeVar("S")
 
+# Seconds of tolerance where times are added up: wall time in a float is exact to
+# about a quarter of a microsecond, and a permit that is due now is due.
+_HAIR: Final = 1e-6
+
 
 class RateAlgorithm(Protocol[S]):
     """What a store needs of an algorithm.
@@ -117,7 +121,7 @@ class SlidingWindow:
             return RateDecision(True, permits, permits - used, 0.0, reset)
         reset = grants[-1][0] + limit.per - now if grants else 0.0
         return RateDecision(
-            False, permits, permits - state.used, self._wait(state, now, used - permits), reset
+            False, permits, max(0, permits - state.used), self._wait(state, now, used - permits), reset
         )
 
     def _wait(self, state: SlidingWindowState, now: float, short: int) -> float:
@@ -179,9 +183,7 @@ class GCRA:
         full = max(state[0], now)
         after = full + cost * step
         wait = after - now - self.limit.per
-        # A hair of tolerance: sums of steps are not exact, and a permit that is due
-        # at this very moment is due.
-        if wait <= step * 1e-9:
+        if wait <= _HAIR:
             if cost:
                 state[0] = full = after
             return RateDecision(True, permits, self._left(full - now), 0.0, full - now)
@@ -190,7 +192,7 @@ class GCRA:
         )
 
     def _left(self, debt: float) -> int:
-        return max(0, int((self.limit.per - debt) / self._step + 1e-9))
+        return max(0, int((self.limit.per - debt + _HAIR) / self._step))
 
     def idle(self, state: list[float], now: float) -> bool:
         """Tell whether the bucket is full."""
@@ -263,7 +265,7 @@ class SubBuckets:
                 state.used = used
             return RateDecision(True, permits, permits - used, 0.0, self._reset(state, now))
         wait = self._wait(state, now, used - permits)
-        return RateDecision(False, permits, permits - state.used, wait, self._reset(state, now))
+        return RateDecision(False, permits, max(0, permits - state.used), wait, self._reset(state, now))
 
     def _move(self, state: SubBucketsState, index: int) -> None:
         """Go on to a new slice and drop those whose last moment is a period old."""
@@ -340,7 +342,8 @@ class FixedWindow:
             if cost:
                 state[0], state[1] = window, float(used + cost)
             return RateDecision(True, permits, permits - used - cost, 0.0, reset if used + cost else 0.0)
-        return RateDecision(False, permits, permits - used, math.inf if cost > permits else reset, reset)
+        wait = math.inf if cost > permits else reset
+        return RateDecision(False, permits, max(0, permits - used), wait, reset)
 
     def idle(self, state: list[float], now: float) -> bool:
         """Tell whether the period of the state is over."""

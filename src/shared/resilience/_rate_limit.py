@@ -17,7 +17,7 @@ _UNITS: Final = {
     "w": 604_800.0, "week": 604_800.0,
 }  # fmt: skip
 _SPELLING: Final = re.compile(
-    r"\s*(?P<permits>[0-9]{1,12})\s*(?:/|\bper\b)\s*(?:(?P<count>[0-9]{1,9}(?:\.[0-9]{1,6})?)\s*)?(?P<unit>[a-z]+?)s?\s*\Z",
+    r"\s*(?P<permits>[0-9]{1,12})\s*(?:/|\bper\b)\s*(?:(?P<count>[0-9]{1,9}(?:\.[0-9]{1,18})?)\s*)?(?P<unit>[a-z]+?)s?\s*\Z",
     re.ASCII | re.IGNORECASE,
 ).match
 _LONGEST_TEXT: Final = 64
@@ -65,11 +65,7 @@ class RateLimit:
 
     def __str__(self) -> str:
         """Return the short text form, which reads back as the same limit."""
-        return (
-            f"{self.permits}/{self.per:g}s"
-            if self.per == float(f"{self.per:g}")
-            else f"{self.permits}/{self.per!r}s"
-        )
+        return f"{self.permits}/{self.per!r}s".replace(".0s", "s")
 
 
 def _parse(spelling: Any) -> tuple[int, float]:

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from shared.errors import DeadlineExceededError, InvalidArgumentError, error_for_status
 from shared.resilience._chaos import Chaos, chaos
@@ -168,7 +168,25 @@ class FlakyDependency:
         self._released.set()
 
 
-_HANG = object()
+_HANG: Final = object()
+
+
+class _Raise:
+    """A step that raises a fresh error each time: a shared one would collect tracebacks."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[], Exception]) -> None:
+        self.make = make
+
+
+_WORDS: Final[dict[str, Any]] = {
+    "ok": "ok",
+    "hang": _HANG,
+    "timeout": _Raise(lambda: DeadlineExceededError("the dependency did not answer in time")),
+    "refused": _Raise(lambda: ConnectionRefusedError("connection refused")),
+    "reset": _Raise(lambda: ConnectionResetError("connection reset by peer")),
+}
 
 
 def _step(word: Any) -> Any:
@@ -176,21 +194,17 @@ def _step(word: Any) -> Any:
         return word
     word = word.strip()
     if word.isascii() and word.isdigit() and 100 <= int(word) <= 599:
-        return int(word) if int(word) < 400 else error_for_status(int(word))
-    known = {
-        "ok": "ok",
-        "hang": _HANG,
-        "timeout": DeadlineExceededError("the dependency did not answer in time"),
-        "refused": ConnectionRefusedError("connection refused"),
-        "reset": ConnectionResetError("connection reset by peer"),
-    }
-    if word not in known:
-        msg = f"unknown step {word!r} (known: {', '.join(known)}, a status such as 503, or an object)"
+        status = int(word)
+        return status if status < 400 else _Raise(lambda: error_for_status(status))
+    if word not in _WORDS:
+        msg = f"unknown step {word!r} (known: {', '.join(_WORDS)}, a status such as 503, or an object)"
         raise InvalidArgumentError(msg)
-    return known[word]
+    return _WORDS[word]
 
 
 def _play(step: Any) -> Any:
+    if isinstance(step, _Raise):
+        raise step.make()
     if isinstance(step, BaseException):
         raise step
     return step
