@@ -11,7 +11,7 @@ from shared.resilience._blocks import enter_block, leave_block
 from shared.resilience._checks import no_coroutine
 from shared.resilience._compile import compile_call
 from shared.resilience._config import BreakerConfig, breaker_config
-from shared.resilience._events import BreakerTransition, CallRejected, emit
+from shared.resilience._events import BreakerTransition, CallRejected, emit, private_events
 from shared.resilience._faults import Faults
 from shared.resilience._fleet import Fleet
 from shared.resilience._machine import (
@@ -125,7 +125,7 @@ class CircuitBreaker:
         self._machine = BreakerMachine(self.config, rng)
         self._lock = threading.RLock()
         self._events = events
-        self._listeners = _listen(listeners)
+        self._listeners = private_events(BreakerTransition, listeners)
         self._faults: Faults | None = None
         self.door: Window | None = self._machine.window
         # What the short cuts need to know: whether durations and the time matter, and
@@ -401,11 +401,3 @@ def _nothing() -> None:
 
 async def _anothing() -> None:
     """As _nothing, awaited."""
-
-
-def _listen(listeners: Iterable[Callable[[BreakerTransition], object]]) -> Events | None:
-    own = None
-    for listener in listeners:
-        own = own or Events()
-        own.subscribe(BreakerTransition, listener)
-    return own

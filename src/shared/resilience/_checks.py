@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +11,6 @@ __all__ = [
     "at_least",
     "call_name",
     "error_classes",
-    "exclude",
     "is_async",
     "no_coroutine",
     "seconds",
@@ -27,7 +25,7 @@ def _refuse(name: str, value: object, rule: str) -> InvalidArgumentError:
 
 def at_least(name: str, value: Any, minimum: float) -> float:
     """Return *value* as a float, refusing what is not a finite number >= *minimum*."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:
         raise _refuse(name, value, f"a finite number >= {minimum:g}")
     if value < minimum:
         raise _refuse(name, value, f">= {minimum:g}")
@@ -108,11 +106,3 @@ def no_coroutine(result: Any, function: Callable[..., Any], use: str) -> None:
         result.close()
         msg = f"{call_name(function)!r} gave a coroutine, which nothing here awaits: use {use}"
         raise UnsupportedCallableError(msg)
-
-
-def exclude(**together: object) -> None:
-    """Refuse arguments that contradict each other: at most one may be set."""
-    given = [name for name, value in together.items() if value is not None]
-    if len(given) > 1:
-        msg = f"{' and '.join(given)} exclude each other: give one"
-        raise InvalidArgumentError(msg)

@@ -1,6 +1,8 @@
 """What happened, as frozen objects for :class:`shared.runtime.Events`."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from shared.resilience._machine import BreakerState
 from shared.runtime import Events, current
@@ -17,6 +19,7 @@ __all__ = [
     "RetriesExhausted",
     "RetryScheduled",
     "emit",
+    "private_events",
 ]
 
 
@@ -206,3 +209,14 @@ class HttpCall(ResilienceEvent):
 def emit(events: Events | None, event: ResilienceEvent) -> None:
     """Hand *event* to *events*, or to the current runtime's; never under a lock."""
     (current().events if events is None else events).emit(event)
+
+
+def private_events(
+    event_type: type[ResilienceEvent], listeners: Iterable[Callable[[Any], object]]
+) -> Events | None:
+    """Return an emitter for the *listeners* of one object, or None when there are none."""
+    own = None
+    for listener in listeners:
+        own = own or Events()
+        own.subscribe(event_type, listener)
+    return own

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shared.errors import SharedError
 from shared.resilience._http_base import HttpBase
-from shared.resilience._http_core import Call, translate
+from shared.resilience._http_core import Call, outbound_headers, translate
 
 if TYPE_CHECKING:
     import httpx2
@@ -17,13 +17,13 @@ __all__ = ["ServiceClient"]
 class ServiceClient(HttpBase):
     """Calls another service over HTTP, the way a service should.
 
-    Each request carries the correlation id, the trace and the seconds left of the
-    deadline; runs under the policy of the service (retries, circuit breaker, …); is
-    cut off at its timeout or the deadline, whichever is nearer; and ends in an answer
-    below 400 or in one of our errors. Retried are the idempotent methods, requests
-    with an idempotency key, and whatever never reached the service; ``Retry-After`` is
-    honoured. Errors, events and logs name the service, the method and the route, never
-    the values in it, the query, a header or the body.
+    Each request carries the correlation id, the trace and the seconds it may take; runs
+    under the policy of the service (retries, circuit breaker, …); is cut off at its
+    timeout or the deadline, whichever is nearer; and ends in an answer below 400 or in
+    one of our errors. Retried are the idempotent methods, requests with an idempotency
+    key, and whatever never reached the service; ``Retry-After`` is honoured. Errors,
+    events and logs name the service, the method and the route, never the values in it,
+    the query, a header or the body.
 
     One client per service, kept for the life of the process (it holds a connection
     pool); thread-safe; a context manager. Needs the extra ``http``.
@@ -89,9 +89,10 @@ class ServiceClient(HttpBase):
     def _attempt(self, call: Call) -> Any:
         call.response = None
         limit, by_deadline = call.time_allowed()
+        headers = outbound_headers(call, limit)
         started, error = self.clock(), None
         try:
-            return self._exchange(call, limit, started, by_deadline=by_deadline)
+            return self._exchange(call, headers, limit, started, by_deadline=by_deadline)
         except Exception as exc:
             error = translate(call, exc, limit, by_deadline=by_deadline)
             if error is exc:
@@ -101,9 +102,11 @@ class ServiceClient(HttpBase):
             self._told(call, started, error)
             del error
 
-    def _exchange(self, call: Call, limit: float, started: float, *, by_deadline: bool) -> Any:
+    def _exchange(
+        self, call: Call, headers: dict[str, str], limit: float, started: float, *, by_deadline: bool
+    ) -> Any:
         client = self._open(self._httpx2.Client)
-        response = client.send(self._request(call, client, limit), stream=True)
+        response = client.send(self._request(call, client, limit, headers), stream=True)
         body: list[bytes] = []
         size = 0
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shared.errors import SharedError
 from shared.resilience._http_base import HttpBase
-from shared.resilience._http_core import Call, translate
+from shared.resilience._http_core import Call, outbound_headers, translate
 from shared.resilience._timeout import Timeout
 
 if TYPE_CHECKING:
@@ -45,10 +45,11 @@ class AsyncServiceClient(HttpBase):
     async def _attempt(self, call: Call) -> Any:
         call.response = None
         limit, by_deadline = call.time_allowed()
+        headers = outbound_headers(call, limit)
         started, error = self.clock(), None
         try:
             with Timeout(limit, name=call.service, clock=self.clock, events=self.events):
-                return await self._exchange(call, limit)
+                return await self._exchange(call, headers, limit)
         except Exception as exc:
             error = translate(call, exc, limit, by_deadline=by_deadline)
             if error is exc:
@@ -58,9 +59,9 @@ class AsyncServiceClient(HttpBase):
             self._told(call, started, error)
             del error
 
-    async def _exchange(self, call: Call, limit: float) -> Any:
+    async def _exchange(self, call: Call, headers: dict[str, str], limit: float) -> Any:
         client = self._open(self._httpx2.AsyncClient)
-        response = await client.send(self._request(call, client, limit), stream=True)
+        response = await client.send(self._request(call, client, limit, headers), stream=True)
         body: list[bytes] = []
         size = 0
         try:

@@ -20,7 +20,6 @@ from shared.resilience._http_core import (
     IDEMPOTENT,
     Call,
     error_for_answer,
-    outbound_headers,
     route_path,
     unsent,
 )
@@ -158,12 +157,10 @@ class HttpBase:
             compiled = self._compiled = (policy, policy(attempt), once(attempt))
         return compiled[1] if repeatable else compiled[2]
 
-    def _request(self, call: Call, client: Any, limit: float) -> Any:
+    def _request(self, call: Call, client: Any, limit: float, headers: dict[str, str]) -> Any:
         """Build one try."""
         timeout = self._httpx2.Timeout(limit, connect=min(limit, self.connect_timeout))
-        return client.build_request(
-            call.method, call.path, headers=outbound_headers(call), timeout=timeout, **call.build
-        )
+        return client.build_request(call.method, call.path, headers=headers, timeout=timeout, **call.build)
 
     def _grow(self, body: list[bytes], size: int, chunk: bytes, call: Call) -> int:
         """Take in a piece of the answer, refusing what is too large also once unpacked."""

@@ -100,14 +100,21 @@ def _segment(route: str, name: str, value: str) -> str:
     if not value or set(value) == {"."}:
         msg = f"the value of {name!r} in route {route!r} is empty or only dots: it would address another path"
         raise InvalidArgumentError(msg)
-    return quote(value, safe="")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError as exc:  # half of a surrogate pair
+        msg = f"the value of {name!r} in route {route!r} is not valid text"
+        raise InvalidArgumentError(msg) from exc
 
 
-def outbound_headers(call: Call) -> dict[str, str]:
-    """Return the headers of one try: the caller's, and who is asking for whom until when."""
+def outbound_headers(call: Call, limit: float) -> dict[str, str]:
+    """Return the headers of one try: the caller's own, who is asking, and how long we wait.
+
+    The deadline sent is the seconds *this try* may take: when it is over nobody waits
+    for the answer, so the service had better stop, too.
+    """
     headers = dict(call.headers)
-    context = current_context()
-    if context is None or not call.propagate:
+    if not call.propagate:
         return headers
     present = {name.lower() for name in headers}
 
@@ -115,13 +122,14 @@ def outbound_headers(call: Call) -> dict[str, str]:
         if name.lower() not in present and value:
             headers[name] = value
 
-    add(Header.CORRELATION_ID, context.correlation_id)
-    if context.trace is not None:
-        span = context.trace.child()
-        add(Header.TRACEPARENT, span.traceparent)
-        add(Header.TRACESTATE, span.tracestate)
-    if context.deadline is not None:
-        add(Header.DEADLINE, Deadline(context.deadline, clock=call.clock).header())
+    add(Header.DEADLINE, f"{limit:.3f}")
+    context = current_context()
+    if context is not None:
+        add(Header.CORRELATION_ID, context.correlation_id)
+        if context.trace is not None:
+            span = context.trace.child()
+            add(Header.TRACEPARENT, span.traceparent)
+            add(Header.TRACESTATE, span.tracestate)
     return headers
 
 

@@ -17,7 +17,7 @@ _UNITS: Final = {
     "w": 604_800.0, "week": 604_800.0,
 }  # fmt: skip
 _SPELLING: Final = re.compile(
-    r"\s*(?P<permits>[0-9]{1,12})\s*(?:/|\bper\b)\s*(?:(?P<count>[0-9]{1,9}(?:\.[0-9]{1,18})?)\s*)?(?P<unit>[a-z]+?)s?\s*\Z",
+    r"\s*(?P<permits>[0-9]{1,12})\s*(?:/|\bper\b)\s*(?:(?P<count>[0-9]{1,9}(?:\.[0-9]{1,30})?)\s*)?(?P<unit>[a-z]+?)s?\s*\Z",
     re.ASCII | re.IGNORECASE,
 ).match
 _LONGEST_TEXT: Final = 64
