@@ -128,8 +128,7 @@ class CircuitBreaker:
         self._listeners = private_events(BreakerTransition, listeners)
         self._faults: Faults | None = None
         self.door: Window | None = self._machine.window
-        # What the short cuts need to know: whether durations and the time matter, and
-        # the kind of window whose happy path the compiled closures have inlined.
+        # For the short cuts: do durations or the time matter, and which window is inlined?
         self.timed = self.config.slow_call_seconds is not None
         self.clocked = self.timed or isinstance(self.door, TimeWindow)
         self.window_kind = None if self.clocked or self.config.failure_result else type(self.door)
@@ -272,8 +271,7 @@ class CircuitBreaker:
 
         Raises:
             CircuitOpenError: The call was refused.
-            UnsupportedCallableError: *function* is asynchronous (use :meth:`acall`)
-                or a generator function.
+            UnsupportedCallableError: *function* is asynchronous; use :meth:`acall`.
         """
         permit = self.acquire()
         started = self.clock() if self.timed else None
@@ -349,9 +347,8 @@ class CircuitBreaker:
         entry: tuple[Token, float | None] | None = leave_block(self)
         if entry is not None:
             return entry
-        # Entered in another context (a framework runs the two halves of a
-        # generator in different threads): the outcome still counts, for the
-        # present state; an outcome that counts for nothing would protect nothing.
+        # Entered in another context (a framework runs the two halves of a generator in
+        # different threads): the outcome counts for the present state, or nothing would.
         with self._lock:
             return self._machine.probes or self._machine.window, None
 
