@@ -12,7 +12,8 @@ from pathlib import Path
 FOLLOWS = "partially unknown"
 
 
-def _place(found: dict) -> str:
+def place_of(found: dict) -> str:
+    """File and line; some findings concern a name as a whole."""
     if "range" not in found:
         return "src"
     return f"{Path(found['file']).relative_to(Path.cwd())}:{found['range']['start']['line'] + 1}"
@@ -24,12 +25,9 @@ def main() -> int:
     gaps: dict[str, set[str]] = defaultdict(set)
     for symbol in report["symbols"]:
         for found in symbol["diagnostics"]:
-            line = found["range"]["start"]["line"] + 1
             message = found["message"].splitlines()[0]
-            if found["severity"] == "error" and not any(word in message for word in FOLLOWS):
-                gaps[f"{Path(found['file']).relative_to(Path.cwd())}:{line}"].add(
-                    f"{symbol['name']}: {message}"
-                )
+            if found["severity"] == "error" and FOLLOWS not in message:
+                gaps[place_of(found)].add(f"{symbol['name']}: {message}")
     for place, messages in sorted(gaps.items()):
         print(f"{place}: {'; '.join(sorted(messages))}")
     score = report["completenessScore"]
