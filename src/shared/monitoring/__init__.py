@@ -12,6 +12,7 @@ from shared.monitoring._accessors import (
     get_metrics,
     get_performance_metrics,
     get_performance_recorder,
+    get_tracer,
 )
 from shared.monitoring._answer import HttpAnswer
 from shared.monitoring._builtin_checks import disk_check, memory_check, threshold_check
@@ -39,10 +40,12 @@ from shared.monitoring._metric_definition import DURATION_BUCKETS, MetricDefinit
 from shared.monitoring._metric_family import Counter, Gauge, Histogram
 from shared.monitoring._metrics import Metrics
 from shared.monitoring._monitor import monitor_api_call, monitor_task_execution
+from shared.monitoring._otel import OpenTelemetryBridge
 from shared.monitoring._performance import PerformanceRecorder
 from shared.monitoring._process_metrics import ProcessMetrics, build_info
 from shared.monitoring._registry import HealthRegistry
 from shared.monitoring._report import HealthReport
+from shared.monitoring._request_tracing import RequestTracing
 from shared.monitoring._rollup import Rollup, RollupKey, bound_of, bucket_of
 from shared.monitoring._rollup_store import MemoryRollupStore, RollupStore
 from shared.monitoring._room_metrics import (
@@ -55,10 +58,14 @@ from shared.monitoring._room_metrics import (
     ResilienceMetrics,
 )
 from shared.monitoring._signals import DrainOnSignal
+from shared.monitoring._span import FinishedSpan, Span, SpanKind
+from shared.monitoring._span_export import BatchExporter, OtlpSender
+from shared.monitoring._tracer import SpanExporter, Tracer, is_sampled
 
 __all__ = [
     "DURATION_BUCKETS",
     "AIMetrics",
+    "BatchExporter",
     "BusinessMetrics",
     "CacheMetrics",
     "CheckCallable",
@@ -72,6 +79,7 @@ __all__ = [
     "DrainOnSignal",
     "EventLoopMonitor",
     "FinishedRequest",
+    "FinishedSpan",
     "FlagMetrics",
     "Gauge",
     "HealthChanged",
@@ -91,14 +99,21 @@ __all__ = [
     "MemoryRollupStore",
     "MetricDefinition",
     "Metrics",
+    "OpenTelemetryBridge",
+    "OtlpSender",
     "PerformanceRecorder",
     "ProcessMetrics",
     "ReadinessChanged",
     "Reading",
+    "RequestTracing",
     "ResilienceMetrics",
     "Rollup",
     "RollupKey",
     "RollupStore",
+    "Span",
+    "SpanExporter",
+    "SpanKind",
+    "Tracer",
     "bound_of",
     "bucket_of",
     "build_info",
@@ -110,6 +125,8 @@ __all__ = [
     "get_metrics",
     "get_performance_metrics",
     "get_performance_recorder",
+    "get_tracer",
+    "is_sampled",
     "memory_check",
     "monitor_api_call",
     "monitor_task_execution",

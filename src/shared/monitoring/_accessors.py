@@ -8,6 +8,7 @@ from shared.monitoring._metrics import Metrics
 from shared.monitoring._performance import PerformanceRecorder
 from shared.monitoring._registry import HealthRegistry
 from shared.monitoring._rollup_store import MemoryRollupStore, RollupStore
+from shared.monitoring._tracer import Tracer
 from shared.runtime import Runtime, current
 
 
@@ -43,6 +44,19 @@ def get_metrics() -> Metrics:
         1.0
     """
     return current().get(Metrics, _metrics)
+
+
+def get_tracer() -> Tracer:
+    """Return the current runtime's tracer, built from the settings on first use.
+
+    It has no exporter: add one with :meth:`Tracer.add_exporter`, or provide a tracer
+    of your own to the runtime.
+
+    Example:
+        >>> get_tracer().sample_rate
+        1.0
+    """
+    return current().get(Tracer, _tracer)
 
 
 def get_performance_recorder() -> PerformanceRecorder:
@@ -145,13 +159,18 @@ def _metrics(runtime: Runtime) -> Metrics:
 def _recorder(runtime: Runtime) -> PerformanceRecorder:
     from shared.config import get_settings
 
-    recorder = PerformanceRecorder(
+    return PerformanceRecorder(
         runtime.get(RollupStore, lambda _: MemoryRollupStore()),  # type: ignore[type-abstract]
         metrics=runtime.get(Metrics, _metrics),
         retention_days=get_settings().monitoring.METRICS_RETENTION_DAYS,
     )
-    runtime.get(Lifecycle, _lifecycle).on_flush("performance", recorder.tick)
-    return recorder
+
+
+def _tracer(runtime: Runtime) -> Tracer:
+    from shared.config import get_settings
+
+    del runtime
+    return Tracer(sample_rate=get_settings().monitoring.TRACE_SAMPLE_RATE)
 
 
 def _registry(runtime: Runtime) -> HealthRegistry:

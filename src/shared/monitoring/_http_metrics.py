@@ -154,11 +154,11 @@ class HttpMetrics:
             series = self._resolve(key)
         series.observe(event.duration, self._exemplar(context) if self._exemplars else None)
         if event.error is not None:
-            self._errors.labels(_method(method), event.route, event.error).inc()
+            self._errors.labels(bounded_method(method), event.route, event.error).inc()
 
     def _resolve(self, key: tuple[str, str, int, str]) -> HistogramSeries:
         method, route, status, outcome = key
-        labels = (_method(method), route, str(status), self._error_type(status, outcome))
+        labels = (bounded_method(method), route, str(status), self._error_type(status, outcome))
         series = self._duration.labels(*labels)
         # An overflow series is looked up anew each time: that is what counts the overflow.
         if method in _METHODS and self._duration.has(labels):
@@ -177,5 +177,6 @@ class HttpMetrics:
         return {"trace_id": trace.trace_id} if trace is not None and trace.sampled else None
 
 
-def _method(method: str) -> str:
+def bounded_method(method: str) -> str:
+    """Return *method*, or ``_OTHER`` when it is none of the known ones."""
     return method if method in _METHODS else "_OTHER"

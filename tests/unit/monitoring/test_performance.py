@@ -8,7 +8,6 @@ from shared.monitoring import (
     Metrics,
     PerformanceRecorder,
     cleanup_old_metrics,
-    get_lifecycle,
     get_performance_metrics,
     get_performance_recorder,
 )
@@ -360,7 +359,7 @@ def test_the_functions_use_the_runtime_and_its_end_writes_what_is_left():
             list(store.read(0, 1e12)),
             cleanup_old_metrics(1),
         )
-        get_lifecycle().drain_delay = 0.0
+
         runtime.close()
 
     assert before == (1, [], 0)
