@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from tests.unit.config._helpers import PRODUCTION, load, problems, refusal
@@ -172,6 +173,7 @@ def test_secrets_in_lists_and_mappings_are_secrets():
     assert settings.to_dict()["security"]["ENCRYPTION_KEYS"] == {"k1": "***", "k2": "***"}
 
 
+@profile(deadline=None)
 @given(st.lists(st.from_regex(r"/[a-z0-9/]{0,20}", fullmatch=True), max_size=8))
 def test_a_list_reads_the_same_in_both_forms(paths):
     import json

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from shared.config import Settings, check_settings
@@ -26,6 +27,7 @@ KNOWN = specs_of(Settings)
         ("db_pool_size", "DB_POOL_SIZE"),
         ("DB-POOL-SIZE", "DB_POOL_SIZE"),
         ("DATABASE__DB_POOL_SIZE", "DB_POOL_SIZE"),
+        ("DATABASE__DB_POOLSIZE", "DB_POOL_SIZE"),
         ("ENVIROMENT", "ENVIRONMENT"),
         ("METRIC_ENABLED", "METRICS_ENABLED"),
         ("CORS_ORIGIN", "CORS_ORIGINS"),
@@ -96,6 +98,7 @@ def test_the_settings_of_a_report_can_be_used_like_others():
     assert settings.reloaded().database.DB_POOL_SIZE == 7
 
 
+@profile(deadline=None)
 @given(st.text(max_size=200))
 def test_any_name_can_be_asked_for(name):
     found = nearest(name, KNOWN, ["database"])
@@ -103,6 +106,7 @@ def test_any_name_can_be_asked_for(name):
     assert found is None or found in KNOWN
 
 
+@profile(deadline=None)
 @given(st.sampled_from(sorted(KNOWN)), st.data())
 def test_a_name_that_lost_a_letter_is_recognised(name, data):
     index = data.draw(st.integers(0, len(name) - 1))

@@ -266,6 +266,17 @@ def test_the_message_of_a_services_validator_is_kept_without_the_value():
     assert found["ORDER_HOOK"]["message"] == "must not go to ***"
 
 
+def test_a_service_may_give_its_settings_further_names():
+    class Renamed(Section):
+        RENAMED_TTL: int = setting(1, "Life, in seconds.", aliases=("OLD_TTL",))
+
+    class Service(Settings):
+        renamed: Renamed
+
+    assert load(cls=Service, OLD_TTL="9").renamed.RENAMED_TTL == 9
+    assert problems(cls=Service, OLD_TTL="9", RENAMED_TTL="8")["RENAMED_TTL"]["id"] == "settings.conflict"
+
+
 def test_a_service_may_replace_a_section():
     class Bigger(DatabaseSettings):
         DB_POOL_SIZE: int = setting(50, "Connections kept open per process.", ge=1)
@@ -436,6 +447,12 @@ def test_other_values_can_be_tried_without_putting_them_in_force():
 
     assert (other.database.DB_POOL_SIZE, other.api.API_PORT) == (3, 81)
     assert settings.database.DB_POOL_SIZE == 7
+
+
+def test_changing_one_setting_leaves_the_others_of_its_section():
+    other = load(DB_POOL_TIMEOUT="7", DB_POOL_SIZE="42").replaced({"DB_POOL_SIZE": 3})
+
+    assert (other.database.DB_POOL_SIZE, other.database.DB_POOL_TIMEOUT) == (3, 7.0)
 
 
 def test_settings_do_not_change():
