@@ -221,6 +221,8 @@ def test_fastapis_own_telemetry_and_ours_make_one_server_span(provider, tracer, 
             self.inner, self.tracing = inner, RequestTracing(tracer)
 
         async def __call__(self, scope, receive, send):
+            if scope["type"] != "http":
+                return await self.inner(scope, receive, send)
             context = RequestContext("c-1", "r-1", TraceContext.new())
             self.tracing.on_request(Exchange(context))
             await self.inner(scope, receive, send)
@@ -238,7 +240,7 @@ def test_fastapis_own_telemetry_and_ours_make_one_server_span(provider, tracer, 
         assert client.get("/orders").status_code == 200
 
     servers = [span for span in provider.ended if span.kind is otel.SpanKind.SERVER]
-    assert len(servers) == 1
+    assert [span.name for span in servers] == ["GET /orders"]
     assert {f"{span.get_span_context().trace_id:032x}" for span in provider.ended} == {seen[-1]}
     assert "SELECT" in {span.name for span in provider.ended}
 
