@@ -42,9 +42,9 @@ def with_errors(document: dict[str, Any]) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for operation in _operations(document):
         _describe(operation)
-    if _only_default(schemas):
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
+    for name in ("HTTPValidationError", "ValidationError"):  # the first refers to the second
+        if name in schemas and not _is_used(document, name):
+            del schemas[name]
     schemas.update(_schemas())
     responses = components.setdefault("responses", {})
     for name, code in _ERRORS.values():
@@ -77,10 +77,11 @@ def _is_default_422(response: Any) -> bool:
     return _SCHEMAS + "HTTPValidationError" in repr(response)
 
 
-def _only_default(schemas: dict[str, Any]) -> bool:
-    """Tell whether ``ValidationError`` is FastAPI's own and not a model of the service."""
-    detail = schemas.get("HTTPValidationError", {}).get("properties", {}).get("detail", {})
-    return bool(detail.get("items", {}).get("$ref") == _SCHEMAS + "ValidationError")
+def _is_used(node: Any, name: str) -> bool:
+    """Tell whether anything refers to the schema; a service may have a model of that name."""
+    if isinstance(node, dict):
+        return node.get("$ref") == _SCHEMAS + name or any(_is_used(value, name) for value in node.values())
+    return isinstance(node, list) and any(_is_used(value, name) for value in node)
 
 
 def _schemas() -> dict[str, Any]:
