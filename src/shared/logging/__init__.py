@@ -14,6 +14,14 @@ Example:
     ('order placed', 7, '***')
 """
 
+# With the folder "shared" itself on sys.path, "import logging" anywhere in the
+# process finds this package instead of the standard library's.
+if __name__ != "shared.logging":
+    raise ImportError(
+        "shared/logging hides the standard library's logging: the folder 'shared' itself is on sys.path; "
+        "put the folder above it there instead, or install libs-shared"
+    )
+
 from shared.context import bind, bound, unbind
 from shared.logging._access import AccessLog
 from shared.logging._capture import capture_logs

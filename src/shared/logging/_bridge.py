@@ -51,7 +51,7 @@ class BridgeHandler(logging.Handler):
             if name in _ACCESS and not pipeline.server_access:
                 return
             fields = fields_of(record)
-            event = fields.pop("event", None) or _message(record, fields)
+            event = _shortened(record, fields) or _message(record, fields)
         except Exception as exc:  # noqa: BLE001 - a record must not harm its caller
             pipeline, fields = STATE.find(), {"log_error": type(exc).__name__}
             event = safe_text(record.msg, _MAX_MESSAGE)
@@ -71,9 +71,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         fields["exception_text"] = record.exc_text
     if record.stack_info:
         fields["stack_text"] = record.stack_info
-    if record.name == "asyncio":
-        _shorten_asyncio(record, fields)
-    elif record.name == "uvicorn.access":
+    if record.name == "uvicorn.access":
         _name_access(record, fields)
     return fields
 
@@ -98,17 +96,19 @@ def _readable(args: Any) -> Any:
     return mask(args)
 
 
-def _shorten_asyncio(record: logging.LogRecord, fields: dict[str, Any]) -> None:
+def _shortened(record: logging.LogRecord, fields: dict[str, Any]) -> str | None:
     """Split the report of an event loop: what happened, and the objects it is about.
 
     Those are shown by ``repr``, which has the exception's text unmasked in it; the
     exception itself is in the line already.
     """
-    text = safe_text(record.msg, _MAX_MESSAGE)
-    first, _, rest = text.partition("\n")
-    if rest and not record.args:
-        fields["event"] = first
-        fields["detail"] = [line.split(" exception=", 1)[0] for line in rest.splitlines()[:10]]
+    if record.name != "asyncio" or record.args:
+        return None
+    first, _, rest = safe_text(record.msg, _MAX_MESSAGE).partition("\n")
+    if not rest:
+        return None
+    fields["detail"] = [line.split(" exception=", 1)[0] for line in rest.splitlines()[:10]]
+    return first
 
 
 def _name_access(record: logging.LogRecord, fields: dict[str, Any]) -> None:

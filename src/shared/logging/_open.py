@@ -1,6 +1,7 @@
 """From the value of ``LOG_SINK`` to a sink."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from shared.logging._thread import ThreadSink
 __all__ = ["is_terminal", "open_sink"]
 
 _THREAD: Final = "thread"
+_PATH: Final = re.compile(r"[./\\]").search
 
 
 def open_sink(value: Any) -> tuple[Sink, bool]:
@@ -42,8 +44,12 @@ def _open_named(name: str) -> tuple[Sink, bool]:
     if kind == _THREAD:
         sink, _ = _open_named(inner or "stdout")
         return ThreadSink(sink), True
-    if not name:
-        msg = "LOG_SINK is empty; give 'stdout', 'stderr', 'thread' or a path"
+    # A misspelt "stdout" must not become a file of that name.
+    if not _PATH(name) or "://" in name:
+        msg = (
+            f"LOG_SINK: {name!r} is neither 'stdout', 'stderr', 'thread' nor the path of a file "
+            f"(a path has a '/' or a '.' in it)"
+        )
         raise ConfigurationError(msg)
     return FileSink(Path(name)), True
 

@@ -20,7 +20,7 @@ def events(memory):
 def test_debug_lines_of_a_request_come_out_in_front_of_its_error(log, memory):
     with request_context():
         for number in range(5):
-            log.debug(f"step {number}")
+            log.debug("step %d", number)
         log.info("running")
         log.error("failed")
         log.debug("afterwards")

@@ -31,6 +31,8 @@ class Card(pydantic.BaseModel):
 
 
 class LyingText(str):
+    __slots__ = ()
+
     def __str__(self):
         raise RuntimeError("no")
 

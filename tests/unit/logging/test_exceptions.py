@@ -59,7 +59,7 @@ def test_what_was_being_handled_is_described_as_context():
         try:
             fail()
         except ValueError:
-            raise KeyError("k")
+            raise KeyError("k")  # noqa: B904 - no cause is stated here on purpose
 
     assert describe(caught(nested))["context"]["type"] == "ValueError"
 
@@ -149,7 +149,7 @@ def test_the_exception_may_be_given_in_three_forms(handle, memory):
     try:
         raise exc
     except ValueError:
-        log.error("c", exc_info=True)
+        log.error("c", exc_info=True)  # noqa: G201 - this spelling is tested
 
     assert [event["exception"]["type"] for event in memory.events] == ["ValueError"] * 3
 

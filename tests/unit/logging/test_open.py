@@ -48,7 +48,7 @@ def test_a_file_object_is_wrapped():
     assert isinstance(open_sink(io.StringIO())[0], StreamSink)
 
 
-@pytest.mark.parametrize("value", [7, None, "", "  ", object()])
+@pytest.mark.parametrize("value", [7, None, "", "  ", object(), "stdot", "thread:stdot", "redis://cache"])
 def test_what_cannot_be_written_to_is_a_configuration_error(value):
     with pytest.raises(ConfigurationError, match="LOG_SINK"):
         open_sink(value)

@@ -81,6 +81,8 @@ def test_a_line_that_cannot_be_built_says_so(memory):
 class Unusual(str):
     """A text that is none of the exact type."""
 
+    __slots__ = ()
+
 
 names = st.text(alphabet="abcdefgh_", min_size=1, max_size=6).map(lambda name: f"f_{name}")
 values = (

@@ -6,7 +6,8 @@ import ipaddress
 import pathlib
 import types
 import uuid
-from collections import OrderedDict, deque, namedtuple
+from collections import OrderedDict, deque
+from typing import NamedTuple
 
 import orjson
 import pydantic
@@ -38,7 +39,11 @@ class Model(pydantic.BaseModel):
     hidden: str = pydantic.Field(default="h", repr=False)
 
 
-Pair = namedtuple("Pair", "left right")
+class Pair(NamedTuple):
+    left: int
+    right: int
+
+
 MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
 
