@@ -34,9 +34,12 @@ class BridgeHandler(logging.Handler):
         super().__init__(level=logging.NOTSET)
         self._adoption = adoption
 
-    def createLock(self) -> None:  # noqa: N802 - the base class's name
-        """Take no lock; see the class."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write *record* when the filters let it pass, without the lock of the base class."""
+        passed: Any = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*; never raises."""

@@ -118,7 +118,7 @@ def test_everything_gunicorn_says_is_json_once(tmp_path, preload):
     assert names.count("served") == 2
     assert names.count("imported") == (1 if preload else 2)
     access = [line for line in lines if line["logger"] == "gunicorn.access"]
-    assert [(line["method"], line["path"], line["status"]) for line in access][:1] == [("GET", "/x", 200)]
+    assert ("GET", "/x", 200) in [(line["method"], line["path"], line["status"]) for line in access]
     assert sum("Listening at" in name for name in names) == 1
     assert err == b""
     assert b"hunter2" not in out

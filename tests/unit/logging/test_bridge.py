@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 
 import pytest
 
@@ -215,10 +216,36 @@ def test_a_level_of_its_own_number_has_a_name(handle, memory):
     assert memory.events[0]["level"] == "info"
 
 
-def test_handlers_of_the_root_see_no_exception_of_ours(bridge):
+def test_a_failure_of_the_handler_prints_nothing(bridge, capsys):
     bridge.handleError(record("x"))
 
-    assert bridge.lock is None
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_handlers_lock_is_not_waited_for(bridge, memory):
+    """Another thread may hold it while the process forks."""
+    bridge.acquire()
+    thread = threading.Thread(target=bridge.handle, args=(record("it"),))
+    thread.start()
+    thread.join(10)
+    bridge.release()
+
+    assert memory.events[0]["event"] == "it"
+
+
+def test_filters_of_the_handler_are_respected(bridge, memory):
+    bridge.addFilter(lambda made: made.getMessage() != "no")
+    bridge.handle(record("no"))
+    bridge.handle(record("yes"))
+
+    assert [event["event"] for event in memory.events] == ["yes"]
+
+
+def test_a_filter_may_replace_the_record(bridge, memory):
+    bridge.filter = lambda made: record("replaced")
+    bridge.handle(record("it"))
+
+    assert memory.events[0]["event"] == "replaced"
 
 
 def test_the_same_line_is_written_once(handle, memory):
