@@ -258,16 +258,26 @@ def get_nested_value(data: Any, path: str | Sequence[Any], default: Any = None, 
 def _child(data: Any, key: Any) -> Any:
     try:
         if isinstance(data, Mapping):
-            if key in data:
+            if _is_hashable(key) and key in data:
                 return data[key]
             number = _number(key) if type(key) is str else None
             return data[number] if number is not None and number in data else _MISSING
         if isinstance(data, Sequence) and not isinstance(data, (str, bytes, bytearray)):
             index = _number(key)
             return _MISSING if index is None else data[index]
-    except (LookupError, TypeError):  # an index out of range, a key that cannot be hashed
+    except (LookupError, TypeError):  # an index out of range, a mapping that refuses the key
         return _MISSING
     return _MISSING
+
+
+def _is_hashable(key: Any) -> bool:
+    if type(key) is str:
+        return True
+    try:
+        hash(key)
+    except Exception:  # noqa: BLE001 - what cannot be hashed is no key, whatever the reason
+        return False
+    return True
 
 
 def _number(key: Any) -> int | None:

@@ -15,6 +15,8 @@ __all__ = ["is_valid_email", "is_valid_phone", "is_valid_url"]
 # Longer than any real number with its spaces, brackets and extension.
 _PHONE_INPUT: Final = 64
 _HOST_MAX: Final = 253
+# Octets. Source: RFC 5321, section 4.5.3.1.1.
+_LOCAL_PART_MAX: Final = 64
 # The characters of an IRI, %XX included; isprintable() takes out the invisible ones of
 # the upper range. Source: RFC 3986, section 2; RFC 3987, sections 2.2 and 4.1.
 _URL_SHAPE: Final = re.compile(
@@ -50,11 +52,10 @@ def is_valid_email(value: object, *, allow_test_domains: bool = False) -> bool:
     from email_validator import validate_email
 
     try:
-        validate_email(
+        address = validate_email(
             text,
             check_deliverability=False,
             test_environment=allow_test_domains,
-            strict=True,
             allow_smtputf8=True,
             allow_quoted_local=False,
             allow_domain_literal=False,
@@ -62,7 +63,7 @@ def is_valid_email(value: object, *, allow_test_domains: bool = False) -> bool:
         )
     except ValueError:  # the library's errors, and those of the codecs below it
         return False
-    return True
+    return len(address.local_part.encode()) <= _LOCAL_PART_MAX
 
 
 def is_valid_phone(value: object, *, region: str | None = None) -> bool:

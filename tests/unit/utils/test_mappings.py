@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidArgumentError, SharedError
 from shared.utils import deep_merge, flatten_dict, get_nested_value, unflatten_dict
-from tests.unit.utils.hostile import anything
+from tests.unit.utils.hostile import HostileObject, anything
 
 keys = st.text(st.sampled_from(list("ab.\\/_")), max_size=4)
 leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
@@ -293,6 +293,10 @@ def test_get_nested_value_finds_what_is_there(path, value):
 )
 def test_get_nested_value_gives_the_default_for_what_is_not(path):
     assert get_nested_value(ORDER, path, default="absent") == "absent"
+
+
+def test_get_nested_value_takes_a_key_that_fails_for_one_that_is_missing():
+    assert get_nested_value({"a": 1}, [HostileObject()], default="absent") == "absent"
 
 
 def test_get_nested_value_creates_nothing():

@@ -85,6 +85,7 @@ def test_an_address_is_valid(address):
         '"a b"@example.com',
         "user@[127.0.0.1]",
         "a" * 65 + "@example.com",
+        "é" * 33 + "@example.com",
         "user@" + "a." * 200 + "com",
     ],
 )
