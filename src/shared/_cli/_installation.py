@@ -1,7 +1,6 @@
 """The interpreter, the packages, the import path."""
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -203,7 +202,7 @@ def import_findings(timeout: float = _IMPORT_SECONDS) -> Iterator[Finding]:
     # The same path as here, so that the answer is about this installation.
     code = f"import sys; sys.path[:] = {sys.path!r}\n{_PROBE}"
     try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        done = subprocess.run(  # noqa: S603  # nosec B603 - our own interpreter and code
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, check=True
         )
         rooms = json.loads(done.stdout)

@@ -42,7 +42,7 @@ def test_the_version_is_the_librarys(shared):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("dcotor",), ("config",), ("config", "chekc"), ("doctor", "--nonsense")]
+    "arguments", [(), ("dcotor",), ("config",), ("config", "everything"), ("doctor", "--nonsense")]
 )
 def test_a_wrong_call_exits_with_2(shared, arguments):
     code, out, err = shared(*arguments)

@@ -155,8 +155,8 @@ def test_the_proxy_cannot_be_written_to():
 
 
 def test_the_proxy_has_no_attributes_of_its_own():
-    with pytest.raises(AttributeError, match="datbase"):
-        settings.datbase  # noqa: B018
+    with pytest.raises(AttributeError, match="datenbank"):
+        settings.datenbank  # noqa: B018
 
 
 # --- overriding ---------------------------------------------------------------------------------

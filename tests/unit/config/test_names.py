@@ -28,7 +28,7 @@ KNOWN = specs_of(Settings)
         ("DB-POOL-SIZE", "DB_POOL_SIZE"),
         ("DATABASE__DB_POOL_SIZE", "DB_POOL_SIZE"),
         ("DATABASE__DB_POOLSIZE", "DB_POOL_SIZE"),
-        ("ENVIROMENT", "ENVIRONMENT"),
+        ("ENVIRONMNT", "ENVIRONMENT"),
         ("METRIC_ENABLED", "METRICS_ENABLED"),
         ("CORS_ORIGIN", "CORS_ORIGINS"),
         ("LOGLEVEL", "LOG_LEVEL"),

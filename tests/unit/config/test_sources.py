@@ -159,7 +159,7 @@ def test_a_quote_that_is_not_closed_is_reported(tmp_path):
 
 
 def test_text_that_is_not_utf_8_is_reported_with_its_line(tmp_path):
-    path = write(tmp_path / ".env", b"API_PORT=80\nSERVICE_NAME=caf\xe9\n")
+    path = write(tmp_path / ".env", b"API_PORT=80\nSERVICE_NAME=shop\xe9\n")
 
     assert problems(path)["ENV_FILE"]["message"] == f"expected UTF-8 text; line 2 of {path} is not"
 

@@ -38,7 +38,7 @@ class APISettings(Section):
         "Address the server listens on.",
         pattern=r"^[A-Za-z0-9._:\-]+$",
         expects="a host name or an IP address",
-        profiles={"staging": "0.0.0.0", "production": "0.0.0.0"},  # noqa: S104 - a container listens on all
+        profiles={"staging": "0.0.0.0", "production": "0.0.0.0"},  # noqa: S104  # nosec B104
     )
     API_PORT: Port = setting(8000, "Port the server listens on.")
     API_VERSION: str = setting(
