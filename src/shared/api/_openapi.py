@@ -26,6 +26,7 @@ _ERRORS: Final[dict[str, tuple[str, ErrorCode]]] = {
     "500": ("InternalServerError", ErrorCode.INTERNAL_ERROR),
     "503": ("ServiceUnavailable", ErrorCode.SERVICE_UNAVAILABLE),
 }
+_MODELS: Final = (ErrorBody, ErrorEnvelope, Problem)
 _ALWAYS: Final = ("400", "401", "403", "404", "429", "500", "503")
 _WITH_BODY: Final = ("413", "415")
 
@@ -45,10 +46,11 @@ def with_errors(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):  # the first refers to the second
         if name in schemas and not _is_used(document, name):
             del schemas[name]
-    schemas.update(_schemas())
+    prefix = _prefix(schemas)
+    schemas.update(_schemas(prefix))
     responses = components.setdefault("responses", {})
     for name, code in _ERRORS.values():
-        responses.setdefault(name, _response(code))
+        responses.setdefault(name, _response(code, prefix))
     components["schemas"] = dict(sorted(schemas.items()))
     return document
 
@@ -84,22 +86,28 @@ def _is_used(node: Any, name: str) -> bool:
     return isinstance(node, list) and any(_is_used(value, name) for value in node)
 
 
-def _schemas() -> dict[str, Any]:
+def _prefix(schemas: dict[str, Any]) -> str:
+    """Return what our schemas' names begin with: nothing, unless the service has such names itself."""
+    taken = any(model.__name__ in schemas for model in _MODELS)
+    return "Shared" if taken else ""
+
+
+def _schemas(prefix: str) -> dict[str, Any]:
     shown = {}
-    for model in (ErrorBody, ErrorEnvelope, Problem):
-        schema = model.model_json_schema(ref_template=_SCHEMAS + "{model}", mode="serialization")
+    for model in _MODELS:
+        schema = model.model_json_schema(ref_template=_SCHEMAS + prefix + "{model}", mode="serialization")
         schema.pop("$defs", None)
         schema["description"] = schema.get("description", "").partition("\n")[0]
-        shown[model.__name__] = schema
+        shown[prefix + model.__name__] = schema
     return shown
 
 
-def _response(code: ErrorCode) -> dict[str, Any]:
+def _response(code: ErrorCode, prefix: str) -> dict[str, Any]:
     return {
         "description": ERROR_MESSAGES[code],
         "content": {
-            "application/json": {"schema": {"$ref": _SCHEMAS + "ErrorEnvelope"}},
-            "application/problem+json": {"schema": {"$ref": _SCHEMAS + "Problem"}},
+            "application/json": {"schema": {"$ref": f"{_SCHEMAS}{prefix}ErrorEnvelope"}},
+            "application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}{prefix}Problem"}},
         },
     }
 

@@ -90,17 +90,34 @@ def test_response_of_the_author_is_left_alone(app):
     assert responses(app.openapi(), "/body", "post")["409"]["description"] == "Taken"
 
 
-def test_model_of_the_service_with_fastapis_name_stays(app):
+def test_model_of_the_service_with_fastapis_name_is_not_taken_away(app):
     @app.get("/own")
     async def own() -> ValidationError:
         return ValidationError(own=1)
 
     install_error_handlers(app)
 
-    assert "own" in str(app.openapi()["components"]["schemas"])
-    assert (
-        responses(app.openapi(), "/own")["200"]["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
-        in app.openapi()["components"]["schemas"]
+    document = app.openapi()
+    name = responses(document, "/own")["200"]["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
+    assert name in document["components"]["schemas"]
+
+
+def test_model_of_the_service_with_one_of_our_names_keeps_it(app):
+    class Problem(BaseModel):
+        own: int
+
+    @app.get("/own")
+    async def own() -> Problem:
+        return Problem(own=1)
+
+    install_error_handlers(app)
+
+    document = app.openapi()
+    assert list(document["components"]["schemas"]["Problem"]["properties"]) == ["own"]
+    refused = resolve(document, responses(document, "/own")["404"])
+    assert refused["content"][PROBLEM]["schema"]["$ref"] == "#/components/schemas/SharedProblem"
+    assert "#/components/schemas/SharedErrorBody" in str(
+        document["components"]["schemas"]["SharedErrorEnvelope"]
     )
 
 
