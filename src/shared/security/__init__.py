@@ -11,6 +11,16 @@ Example:
 """
 
 from shared.security._compare import constant_time_equals
+from shared.security._encryption import (
+    blind_index,
+    blind_index_candidates,
+    decrypt,
+    decrypt_text,
+    encrypt,
+    needs_reencryption,
+    reencrypt,
+)
+from shared.security._encryption_keys import EncryptionKeys, new_encryption_key
 from shared.security._headers import HeaderPolicy
 from shared.security._masking import MASK, mask, mask_text, mask_url
 from shared.security._names import is_secret_name
@@ -23,6 +33,7 @@ from shared.security._webhook_schemes import WebhookScheme
 __all__ = [
     "MASK",
     "AsyncReplayStore",
+    "EncryptionKeys",
     "HeaderPolicy",
     "MemoryReplayStore",
     "Redactor",
@@ -30,11 +41,19 @@ __all__ = [
     "VerifiedEvent",
     "WebhookScheme",
     "averify_webhook",
+    "blind_index",
+    "blind_index_candidates",
     "constant_time_equals",
+    "decrypt",
+    "decrypt_text",
+    "encrypt",
     "is_secret_name",
     "mask",
     "mask_text",
     "mask_url",
+    "needs_reencryption",
+    "new_encryption_key",
+    "reencrypt",
     "sign_webhook",
     "verify_hmac_signature",
     "verify_webhook",
