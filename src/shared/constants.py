@@ -184,6 +184,7 @@ class ErrorCode(StrEnum):
     CIRCUIT_OPEN = "CIRCUIT_OPEN"
     CONFIGURATION_ERROR = "CONFIGURATION_ERROR"
     CONFLICT = "CONFLICT"
+    CSRF_FAILED = "CSRF_FAILED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     DECRYPTION_FAILED = "DECRYPTION_FAILED"
     EXTERNAL_SERVICE_ERROR = "EXTERNAL_SERVICE_ERROR"
@@ -222,6 +223,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.CIRCUIT_OPEN: "A dependency is failing and is not called for now",
     ErrorCode.CONFIGURATION_ERROR: "Invalid configuration",
     ErrorCode.CONFLICT: "The resource is in a conflicting state",
+    ErrorCode.CSRF_FAILED: "The request did not come from this site",
     ErrorCode.DEADLINE_EXCEEDED: "The request took too long",
     ErrorCode.DECRYPTION_FAILED: "Protected data cannot be read",
     ErrorCode.EXTERNAL_SERVICE_ERROR: "An external service failed",

@@ -9,6 +9,7 @@ show, and the HTTP status it becomes at the edge::
     │   ├── AuthenticationError            401  who are you?
     │   │   └── WebhookSignatureError
     │   ├── AuthorizationError             403  you may not
+    │   │   └── CsrfError                  a browser was made to send it
     │   ├── BadRequestError                400  not even parsable
     │   ├── ConflictError                  409
     │   │   ├── InsufficientBalanceError
@@ -63,6 +64,7 @@ from shared.errors._business import (
     BalanceNotFoundError,
     BusinessError,
     ConflictError,
+    CsrfError,
     GoneError,
     InsufficientBalanceError,
     InsufficientStockError,
@@ -116,6 +118,7 @@ __all__ = [
     "CircuitOpenError",
     "ConfigurationError",
     "ConflictError",
+    "CsrfError",
     "DeadlineExceededError",
     "DecryptionError",
     "ErrorMap",

@@ -102,6 +102,17 @@ class AuthorizationError(BusinessError):
     status = 403
 
 
+class CsrfError(AuthorizationError):
+    """A browser sent the request on behalf of another site, or without the token of its session.
+
+    Example:
+        >>> CsrfError("Origin is 'https://evil.example'").status
+        403
+    """
+
+    code = ErrorCode.CSRF_FAILED
+
+
 class ResourceNotFoundError(BusinessError):
     """What was asked for does not exist, or not for this caller.
 

@@ -1,6 +1,9 @@
-"""Security primitives that know no user: masking, comparison, header policies.
+"""Security primitives that know no user.
 
-Standard library only.
+Masking and redaction, constant-time comparison, header policies, webhook
+signatures, encryption of data at rest, CSRF, redirects, outbound URLs, HTML.
+Standard library only, until a call encrypts (``cryptography``) or sanitises HTML
+(``nh3``).
 
 Example:
     >>> from shared.security import Redactor, mask_url
@@ -10,7 +13,10 @@ Example:
     {'api_key': '***', 'max_tokens': 512}
 """
 
+from shared.security._addresses import is_public_address
 from shared.security._compare import constant_time_equals
+from shared.security._cross_site import CrossSiteGuard
+from shared.security._csrf import CsrfTokens
 from shared.security._encryption import (
     blind_index,
     blind_index_candidates,
@@ -22,9 +28,12 @@ from shared.security._encryption import (
 )
 from shared.security._encryption_keys import EncryptionKeys, new_encryption_key
 from shared.security._headers import HeaderPolicy
+from shared.security._html import HtmlPolicy, sanitize_html
 from shared.security._masking import MASK, mask, mask_text, mask_url
 from shared.security._names import is_secret_name
+from shared.security._outbound import GuardedUrl, aguard_url, guard_url
 from shared.security._redactor import Redactor
+from shared.security._redirect import safe_redirect
 from shared.security._replay import AsyncReplayStore, MemoryReplayStore, ReplayStore
 from shared.security._webhook import averify_webhook, sign_webhook, verify_hmac_signature, verify_webhook
 from shared.security._webhook_event import VerifiedEvent
@@ -33,13 +42,18 @@ from shared.security._webhook_schemes import WebhookScheme
 __all__ = [
     "MASK",
     "AsyncReplayStore",
+    "CrossSiteGuard",
+    "CsrfTokens",
     "EncryptionKeys",
+    "GuardedUrl",
     "HeaderPolicy",
+    "HtmlPolicy",
     "MemoryReplayStore",
     "Redactor",
     "ReplayStore",
     "VerifiedEvent",
     "WebhookScheme",
+    "aguard_url",
     "averify_webhook",
     "blind_index",
     "blind_index_candidates",
@@ -47,6 +61,8 @@ __all__ = [
     "decrypt",
     "decrypt_text",
     "encrypt",
+    "guard_url",
+    "is_public_address",
     "is_secret_name",
     "mask",
     "mask_text",
@@ -54,6 +70,8 @@ __all__ = [
     "needs_reencryption",
     "new_encryption_key",
     "reencrypt",
+    "safe_redirect",
+    "sanitize_html",
     "sign_webhook",
     "verify_hmac_signature",
     "verify_webhook",
