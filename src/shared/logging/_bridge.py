@@ -12,6 +12,7 @@ from shared.logging._text import clip, safe_text
 __all__ = ["BridgeHandler", "fields_of"]
 
 # What every record has; everything else came in through extra=.
+_USUAL: Final = len(vars(logging.makeLogRecord({})))
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
@@ -66,7 +67,11 @@ class BridgeHandler(logging.Handler):
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """Return what *record* carries besides its message: extras and exception."""
-    fields = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+    held = record.__dict__
+    # Nothing more than every record has: nothing to look for.
+    fields = (
+        {} if len(held) == _USUAL else {key: value for key, value in held.items() if key not in _STANDARD}
+    )
     exc_info = record.exc_info
     if exc_info:
         fields["exc_info"] = exc_info

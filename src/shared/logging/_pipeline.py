@@ -143,7 +143,7 @@ class Pipeline:
         if long:
             fields = {**fields, **{key: self._short(line, fields[key]) for key in long}}
         clean = self.scrubber.scrub(fields)
-        if RESERVED.isdisjoint(clean):
+        if RESERVED.isdisjoint(clean) and line.keys().isdisjoint(clean):
             line.update(clean)
             return line
         for key, value in clean.items():

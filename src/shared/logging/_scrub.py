@@ -28,7 +28,6 @@ RESERVED: Final = frozenset(
         "span_id",
         "stack",
         "stack_info",
-        "tenant",
         "timestamp",
         "trace_id",
     }

@@ -14,7 +14,7 @@ import orjson
 
 from shared.context import RequestContext, current_context
 from shared.logging._clock import HUNDREDS, HUNDREDS_END, second_of, stamp
-from shared.logging._scrub import ATOMS
+from shared.logging._scrub import ATOMS, Scrubber
 from shared.logging._state import STATE
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def quick_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
     careful = careful_writer(pipeline, name, put)
     clock, limit = pipeline.clock, pipeline.options.max_line_bytes
     names, texts, harmless = pipeline.scrubber.names, pipeline.scrubber.texts, pipeline.scrubber.is_harmless
-    fixed = _FixedParts(pipeline.head(name), texts)
+    fixed = _FixedParts(pipeline.head(name), pipeline.scrubber)
     dumps, join = orjson.dumps, b"".join
     second = (0.0, b"")  # replaced whole, so that threads never mix two seconds
 
@@ -78,7 +78,10 @@ def quick_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
                 if value not in texts and type(value) not in ATOMS and not harmless(value):
                     return careful(level, number, event, fields)
             if context is not None:
-                facts = {**_ids_of(context), **facts}
+                ids = _ids_of(context)
+                if "tenant" in ids and "tenant" in facts:
+                    return careful(level, number, event, fields)
+                facts = {**ids, **facts}
             start, prefix = second
             past = clock() - start
             if not 0.0 <= past < 1.0:
@@ -103,19 +106,25 @@ def quick_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
 class _FixedParts(defaultdict[str, dict[str, bytes]]):
     """What is the same in every line of one event, encoded: level, event, logger, service."""
 
-    def __init__(self, head: dict[str, Any], texts: set[str]) -> None:
+    def __init__(self, head: dict[str, Any], scrubber: Scrubber) -> None:
         super().__init__(dict)
         self._head = head
-        self._texts = texts
+        self._scrubber = scrubber
 
     def make(self, level: str, event: Any) -> bytes | None:
-        """Encode the part of *event*, when it is a text that was looked at before; else None."""
-        if type(event) is not str or event not in self._texts:
+        """Encode the part of *event*; None when it is no text, or one that needs care.
+
+        Kept is what comes a second time: many events are made with values in them.
+        """
+        seen = type(event) is str and event in self._scrubber.texts
+        if not seen and not self._scrubber.is_harmless(event):
             return None
-        known = self[level]
-        if len(known) >= _MAX_EVENTS:
-            known.clear()
-        part = known[event] = b"," + orjson.dumps({"level": level, "event": event, **self._head})[1:-1]
+        part = b"," + orjson.dumps({"level": level, "event": event, **self._head})[1:-1]
+        if seen:
+            known = self[level]
+            if len(known) >= _MAX_EVENTS:
+                known.clear()
+            known[event] = part
         return part
 
 
