@@ -18,7 +18,7 @@ from shared.logging._open import is_terminal, open_sink
 from shared.logging._options import Options
 from shared.logging._pipeline import Pipeline, Processor
 from shared.logging._sinks import Sink
-from shared.logging._state import STATE, RuntimeSlot
+from shared.logging._state import STATE, RuntimeSlot, Way
 from shared.logging._thread import ThreadSink
 from shared.runtime import Runtime, current
 
@@ -71,7 +71,7 @@ class _Process:
             if self._structlog is not None:
                 structlog.configure(**self._structlog)
 
-    def _set_levels(self, live: list[Pipeline]) -> None:
+    def _set_levels(self, live: list[Way]) -> None:
         """Give each stdlib logger the lowest level that any pipeline wants of it."""
         names = {name for pipeline in live for name in pipeline.levels.by_name}
         wanted = {name: min(p.levels.level_for(name) for p in live) for name in names}
@@ -152,7 +152,7 @@ class LoggingHandle:
 
     def stats(self) -> dict[str, Any]:
         """Return the counters of this pipeline; see :func:`log_stats`."""
-        return _stats_of(self._pipeline)
+        return self._pipeline.stats()
 
     def close(self) -> None:
         """Restore what was before and release the sink; safe to call twice."""
@@ -307,14 +307,4 @@ def log_stats() -> dict[str, Any]:
         >>> log_stats()["lost"]
         0
     """
-    return _stats_of(STATE.find())
-
-
-def _stats_of(pipeline: Pipeline) -> dict[str, Any]:
-    counters = pipeline.counters
-    return {
-        **pipeline.sink.stats(),
-        "repaired": counters.repaired,
-        "truncated": counters.truncated,
-        "unloggable": counters.unloggable,
-    }
+    return STATE.find().stats()

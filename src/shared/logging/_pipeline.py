@@ -73,7 +73,7 @@ class Pipeline:
             "environment": options.environment,
         }
         self._static = {key: str(value) for key, value in named.items() if value}
-        self._max_text = options.max_line_bytes
+        self.max_line_bytes = options.max_line_bytes
         self._writers: dict[str | None, Writer] = {}
         self._buffer = DebugBuffer(debug_buffer, sink) if debug_buffer > 0 else None
 
@@ -139,7 +139,9 @@ class Pipeline:
         line["event"] = self._short(line, event if type(event) is str else safe_text(event, _MAX_EVENT))
         if not _ASIDE.isdisjoint(fields):
             fields = self._set_aside(line, dict(fields))
-        long = [key for key, value in fields.items() if type(value) is str and len(value) > self._max_text]
+        long = [
+            key for key, value in fields.items() if type(value) is str and len(value) > self.max_line_bytes
+        ]
         if long:
             fields = {**fields, **{key: self._short(line, fields[key]) for key in long}}
         clean = self.scrubber.scrub(fields)
@@ -152,11 +154,11 @@ class Pipeline:
 
     def _short(self, line: dict[str, Any], text: str) -> str:
         """Return *text* without secrets, cut when no line could hold it."""
-        if len(text) <= self._max_text:
+        if len(text) <= self.max_line_bytes:
             return self.scrubber.text(text)
         self.counters.truncated += 1 - bool(line.get("truncated"))
         line["truncated"] = True
-        return self.scrubber.cut(text, min(_MAX_EVENT, self._max_text))
+        return self.scrubber.cut(text, min(_MAX_EVENT, self.max_line_bytes))
 
     def _set_aside(self, line: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
         """Turn ``exc_info`` and ``stack_info`` into what they stand for."""
@@ -197,6 +199,16 @@ class Pipeline:
     def mask_argument(self, value: Any) -> Any:
         """Return *value* without its secrets, to be put into a text; clean values stay what they are."""
         return self.scrubber.redactor.redact(value)
+
+    def stats(self) -> dict[str, Any]:
+        """Return the counters of the sink and those of the encoding."""
+        counters = self.counters
+        return {
+            **self.sink.stats(),
+            "repaired": counters.repaired,
+            "truncated": counters.truncated,
+            "unloggable": counters.unloggable,
+        }
 
     def dropped_line(self, count: int) -> bytes:
         """Return the line that tells that *count* lines did not fit into a queue."""

@@ -8,14 +8,39 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from shared.logging._levels import LevelMap
+from shared.logging._sinks import Sink
 from shared.runtime import after_fork_in_child, current
 
-if TYPE_CHECKING:
-    from shared.logging._pipeline import Pipeline
+__all__ = ["STATE", "Capture", "RuntimeSlot", "State", "Target", "Way"]
 
-__all__ = ["STATE", "Capture", "RuntimeSlot", "State", "Target"]
+
+class Way(Protocol):
+    """What everybody may ask of a pipeline."""
+
+    sink: Sink
+    levels: LevelMap
+    server_access: bool
+
+    def log(self, name: str | None, level: str, number: int, event: Any, fields: dict[str, Any]) -> None:
+        """Write one line."""
+
+    def writer(self, name: str | None) -> Callable[[str, int, Any, dict[str, Any]], None]:
+        """Return the function that writes the lines of the logger *name*."""
+
+    def forget_writers(self) -> None:
+        """Make writers anew."""
+
+    def threshold_for(self, name: str | None) -> int:
+        """Return the lowest level worth a call."""
+
+    def mask_argument(self, value: Any) -> Any:
+        """Return *value* without its secrets."""
+
+    def stats(self) -> dict[str, Any]:
+        """Return the counters."""
 
 
 class Target:
@@ -69,16 +94,16 @@ class RuntimeSlot:
     close: Callable[[], None]
 
     def __init__(self) -> None:
-        self.stack: list[Pipeline] = []
-        self._closers: dict[Pipeline, Callable[[], None]] = {}
+        self.stack: list[Way] = []
+        self._closers: dict[Way, Callable[[], None]] = {}
 
-    def add(self, pipeline: "Pipeline", closer: Callable[[], None]) -> None:
+    def add(self, pipeline: Way, closer: Callable[[], None]) -> None:
         """Put *pipeline* in force; *closer* ends it."""
         self.stack.append(pipeline)
         self._closers[pipeline] = closer
         self.close = self._close_all
 
-    def drop(self, pipeline: "Pipeline") -> bool:
+    def drop(self, pipeline: Way) -> bool:
         """Take *pipeline* out; tell whether it was there."""
         if self._closers.pop(pipeline, None) is None:
             return False
@@ -104,25 +129,25 @@ class State:
     """The book-keeping of the process: it owns no sink and writes nothing."""
 
     def __init__(self) -> None:
-        self.only: Pipeline | None = None
+        self.only: Way | None = None
         self.slots: list[RuntimeSlot] = []
         self.capture: Capture | None = None
         # How lines are written while a test helper has changed structlog's chain.
         self.detour: Callable[[Target, str, Any, dict[str, Any]], None] | None = None
-        self.make_fallback: Callable[[], Pipeline] | None = None
-        self._fallback: Pipeline | None = None
+        self.make_fallback: Callable[[], Way] | None = None
+        self._fallback: Way | None = None
         self._targets: weakref.WeakValueDictionary[str | None, Target] = weakref.WeakValueDictionary()
         self._lock = threading.RLock()
         after_fork_in_child(self)
 
     # -- pipelines --------------------------------------------------------------------
 
-    def find(self) -> "Pipeline":
+    def find(self) -> Way:
         """Return the pipeline of the line being written."""
         only = self.only
         return only if only is not None else self._resolve()
 
-    def _resolve(self) -> "Pipeline":
+    def _resolve(self) -> Way:
         slots = self.slots
         if not slots:
             return self._unconfigured()
@@ -131,7 +156,7 @@ class State:
             return slot.stack[-1]
         return slots[0].stack[-1]
 
-    def _unconfigured(self) -> "Pipeline":
+    def _unconfigured(self) -> Way:
         with self._lock:
             if self._fallback is None:
                 assert self.make_fallback is not None  # noqa: S101 - set when the room is imported
@@ -139,7 +164,7 @@ class State:
                 self.refresh()
             return self._fallback
 
-    def push(self, slot: RuntimeSlot, pipeline: "Pipeline", closer: Callable[[], None]) -> None:
+    def push(self, slot: RuntimeSlot, pipeline: Way, closer: Callable[[], None]) -> None:
         """Put *pipeline* in force for the runtime of *slot*."""
         with self._lock:
             slot.add(pipeline, closer)
@@ -147,7 +172,7 @@ class State:
                 self.slots = [*self.slots, slot]
             self.refresh()
 
-    def remove(self, slot: RuntimeSlot, pipeline: "Pipeline") -> bool:
+    def remove(self, slot: RuntimeSlot, pipeline: Way) -> bool:
         """Take *pipeline* out; tell whether it was there."""
         with self._lock:
             if not slot.drop(pipeline):
@@ -157,7 +182,7 @@ class State:
             self.refresh()
             return True
 
-    def live(self) -> "list[Pipeline]":
+    def live(self) -> list[Way]:
         """Return the pipelines in force, that configured first in front."""
         return [slot.stack[-1] for slot in self.slots if slot.stack]
 
@@ -201,7 +226,7 @@ class State:
             return min(wanted, self.capture.level)
         return wanted
 
-    def wants(self, pipeline: "Pipeline", name: str | None, number: int) -> bool:
+    def wants(self, pipeline: Way, name: str | None, number: int) -> bool:
         """Tell whether *pipeline* itself wants the line, when another may have lowered the bar."""
         if self.capture is not None and self.capture.level is not None:
             return number >= self.capture.level

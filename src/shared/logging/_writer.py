@@ -8,19 +8,16 @@ careful one, which masks, repairs and learns.
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from shared.context import RequestContext, current_context
-from shared.logging._clock import HUNDREDS, HUNDREDS_END, second_of, stamp
+from shared.logging._clock import HUNDREDS, HUNDREDS_END, Clock, second_of, stamp
 from shared.logging._scrub import ATOMS, Scrubber
 from shared.logging._state import STATE
 
-if TYPE_CHECKING:
-    from shared.logging._pipeline import Pipeline
-
-__all__ = ["Writer", "careful_writer", "quick_writer"]
+__all__ = ["Parts", "Put", "Writer", "careful_writer", "quick_writer"]
 
 Writer = Callable[[str, int, Any, dict[str, Any]], None]
 """Writes one line: level, its number, event, fields. Never raises."""
@@ -33,10 +30,32 @@ Put = Callable[[bytes, int], None]
 """Takes a finished line and the number of its level."""
 
 
-def careful_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
+class Parts(Protocol):
+    """What a writer needs of its pipeline."""
+
+    clock: Clock
+    max_line_bytes: int
+    render: Callable[[dict[str, Any]], bytes]
+    scrubber: Scrubber
+
+    def head(self, name: str | None) -> dict[str, Any]:
+        """Return what is the same in every line of the logger *name*."""
+
+    def complete(
+        self, name: str | None, line: dict[str, Any], fields: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Complete *line*; None when it is dropped."""
+
+    def rescue(
+        self, head: dict[str, Any], level: str, event: Any, exc: Exception
+    ) -> tuple[dict[str, Any], bytes | None]:
+        """Return what can be said when building the line failed."""
+
+
+def careful_writer(parts: Parts, name: str | None, put: Put) -> Writer:
     """Return the function that gives any line of the logger *name* to *put*, or to a capture."""
-    head = pipeline.head(name)
-    clock, render = pipeline.clock, pipeline.render
+    head = parts.head(name)
+    clock, render = parts.clock, parts.render
 
     def write(level: str, number: int, event: Any, fields: dict[str, Any]) -> None:
         data: bytes | None = None
@@ -44,11 +63,11 @@ def careful_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
         try:
             context = current_context()
             line = {"timestamp": stamp(clock()), "level": level, "event": event, **head, **_ids_of(context)}
-            line = pipeline.complete(name, line, _with_bound(context, fields))
+            line = parts.complete(name, line, _with_bound(context, fields))
             if line is not None and STATE.capture is None:
                 data = render(line)
         except Exception as exc:  # noqa: BLE001 - a log line must not harm its caller
-            line, data = pipeline.rescue(head, level, event, exc)
+            line, data = parts.rescue(head, level, event, exc)
         if data is not None:
             put(data, number)
         elif line is not None and STATE.capture is not None:
@@ -57,12 +76,12 @@ def careful_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
     return write
 
 
-def quick_writer(pipeline: "Pipeline", name: str | None, put: Put) -> Writer:
+def quick_writer(parts: Parts, name: str | None, put: Put) -> Writer:
     """Return the function that gives the usual JSON line of the logger *name* to *put*."""
-    careful = careful_writer(pipeline, name, put)
-    clock, limit = pipeline.clock, pipeline.options.max_line_bytes
-    names, texts, harmless = pipeline.scrubber.names, pipeline.scrubber.texts, pipeline.scrubber.is_harmless
-    fixed = _FixedParts(pipeline.head(name), pipeline.scrubber)
+    careful = careful_writer(parts, name, put)
+    clock, limit = parts.clock, parts.max_line_bytes
+    names, texts, harmless = parts.scrubber.names, parts.scrubber.texts, parts.scrubber.is_harmless
+    fixed = _FixedParts(parts.head(name), parts.scrubber)
     dumps, join = orjson.dumps, b"".join
     second = (0.0, b"")  # replaced whole, so that threads never mix two seconds
 
