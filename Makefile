@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine that has only python3 and make.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve test test-resolution test-wheel check lint types imports docs build bench fmt api news audit sbom lock clean
+.PHONY: help install demo serve test test-resolution test-wheel check lint types imports docs build bench fmt api nav news audit sbom lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -123,6 +123,9 @@ fmt: $(VENV)/.dev  ## Format and fix what can be fixed
 
 api: $(VENV)/.test  ## Write tests/public_api.txt anew (read the diff: it is the contract)
 	@$(PY) -m tests.house.public_api
+
+nav:  ## Add new pages of the documentation to the navigation and the reference index
+	@$(PYTHON) .ci/nav.py
 
 news: $(VENV)/.dev  ## Show the news fragments as the next release will print them
 	@$(BIN)/towncrier build --draft --version next

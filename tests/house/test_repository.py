@@ -120,7 +120,7 @@ def test_every_page_is_in_the_navigation():
 
     missing = sorted(pages - set(NAV))
 
-    assert missing == [], f"add to nav in mkdocs.yml: {missing}"
+    assert missing == [], f"run make nav, or add to nav in mkdocs.yml: {missing}"
 
 
 def test_the_navigation_names_pages_that_exist_and_each_once():
@@ -188,4 +188,6 @@ def test_the_reference_index_links_every_page_of_the_reference():
     index = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
     pages = sorted(path.name for path in (DOCS / "reference").glob("*.md") if path.name != "index.md")
 
-    assert [page for page in pages if f"]({page})" not in index] == [], "add a row to docs/reference/index.md"
+    assert [page for page in pages if f"]({page})" not in index] == [], (
+        "run make nav, or add a row to docs/reference/index.md"
+    )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -256,3 +257,42 @@ def test_a_type_report_without_names_fails():
     empty = type_report(1).replace('"withKnownType": 7', '"withKnownType": 0')
 
     assert run(sys.executable, ROOT / ".ci" / "type_gaps.py", stdin=empty).returncode == 1
+
+
+def nav_script() -> dict:
+    return runpy.run_path(str(ROOT / ".ci" / "nav.py"))
+
+
+def test_the_navigation_is_what_make_nav_writes():
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+
+    assert nav_script()["navigation"](text) == text, "run: make nav"
+
+
+def test_a_new_page_gets_its_place_and_a_page_that_is_gone_loses_it(tmp_path):
+    script = nav_script()
+    script["section"].__globals__["DOCS"] = tmp_path
+    for name, title in (("index", "Reference"), ("cache", "shared.cache"), ("zoo", "Zoo: animals")):
+        (tmp_path / "reference").mkdir(exist_ok=True)
+        (tmp_path / "reference" / f"{name}.md").write_text(
+            f"# {title}\n\nKeeps things\nnear: always. More.\n"
+        )
+
+    entries = script["section"](
+        ["      - Kept words: reference/zoo.md", "      - gone: reference/gone.md"], "reference"
+    )
+    rows = script["rows"](
+        "# Reference\n\n| Room | Gives |\n|---|---|\n| [`gone`](gone.md) | x |\n| [`zoo`](zoo.md) | y |\n\nEnd\n"
+    )
+
+    assert entries == [
+        "      - reference/index.md",
+        "      - cache: reference/cache.md",
+        "      - Kept words: reference/zoo.md",
+    ]
+    assert rows.splitlines()[4:] == [
+        "| [`zoo`](zoo.md) | y |",
+        "| [`cache`](cache.md) | Keeps things near |",
+        "",
+        "End",
+    ]

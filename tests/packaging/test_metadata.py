@@ -23,6 +23,7 @@ DISTRIBUTION = {
     "argon2": "argon2-cffi",
     "factory": "factory-boy",
     "google.cloud.storage": "google-cloud-storage",
+    "opentelemetry": "opentelemetry-api",
 }
 BOUNDED = {"bcrypt"}  # the reason stands beside it in pyproject.toml
 
