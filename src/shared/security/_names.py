@@ -35,7 +35,8 @@ _PAIRS: Final = frozenset(
         *((kind, "key") for kind in (
             "access", "account", "admin", "aes", "api", "auth", "cipher", "crypto", "decryption", "deploy",
             "encryption", "gpg", "hmac", "jwt", "master", "pgp", "private", "rsa", "secret", "server",
-            "session", "signing", "ssh", "storage", "webhook",
+            "consumer", "functions", "license", "session", "shared", "signing", "ssh", "storage",
+            "subscription", "webhook",
         )),
         *((kind, "code") for kind in ("auth", "backup", "card", "mfa", "pin", "recovery", "security",
                                             "time")),
@@ -43,9 +44,12 @@ _PAIRS: Final = frozenset(
         *((kind, "keys") for kind in ("access", "api", "encryption", "private", "secret", "signing")),
         *(("card", last) for last in ("no", "number", "pan")),
         *(("cookie", last) for last in ("header", "jar", "string", "value")),
+        ("client", "assertion"),
+        ("code", "verifier"),
         ("connect", "sid"),
         ("connection", "string"),
         ("credit", "card"),
+        ("saml", "response"),
         ("social", "security"),
     }
 )  # fmt: skip

@@ -19,7 +19,7 @@ SECRET = [
     "credential", "credentials", "credit_card", "creditCard", "credit_card_number", "card_number", "cvv",
     "cvv2", "cvc", "ssn", "social_security_number", "otp", "totp_code", "pin", "card_pin", "session_id",
     "sessionid", "JSESSIONID", "PHPSESSID", "connection_string", "jwt", "X-Amz-Signature", "recovery_codes",
-    "user[password]", "user%5Bpassword%5D", "api%5Fkey", b"Set-Cookie", b"authorization",
+    "Ocp-Apim-Subscription-Key", "x-functions-key", "code_verifier", "SAMLResponse", "user[password]", "user%5Bpassword%5D", "api%5Fkey", b"Set-Cookie", b"authorization",
 ]  # fmt: skip
 PLAIN = [
     "token_count", "tokens_used", "max_tokens", "prompt_tokens", "total_tokens", "completionTokens", "token_type",

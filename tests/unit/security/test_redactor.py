@@ -208,6 +208,13 @@ class Key:
     api_key: str
 
 
+class Tuple3(tuple):
+    __slots__ = ()
+
+    def __new__(cls, *items):
+        return super().__new__(cls, items)
+
+
 class Point(NamedTuple):
     x: int
     secret: object
@@ -338,6 +345,21 @@ def test_redact_shortens_a_long_text_before_the_secret_it_cuts():
 
     assert found.endswith(f"words {CUT}")
     assert len(found) < 6_003
+
+
+@pytest.mark.parametrize(
+    "value", [[1] * 3, (1,) * 3, deque([1] * 3), {1, 2, 3}, Tuple3(1, 2, 3)], ids=lambda v: type(v).__name__
+)
+def test_redact_cuts_a_collection_when_nothing_is_left_to_spend(value):
+    found = Redactor(max_items=2).redact({"a": 1, "b": value})
+
+    assert found == {"a": 1, "b": CUT}
+
+
+def test_redact_event_skips_what_is_too_short_to_hide_anything():
+    event = {"a": "GET", "b": "k=v", "c": "a:b", "d": ""}
+
+    assert Redactor().redact_event(event) is event
 
 
 def test_redact_event_shortens_a_long_text():
