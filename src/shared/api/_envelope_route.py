@@ -81,9 +81,6 @@ class _DataField:
 
     serialize_json = serialize
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._field, name)
-
 
 class EnvelopeRoute(APIRoute):
     """Sends what the handler returns in the envelope of a success.
@@ -112,24 +109,40 @@ class EnvelopeRoute(APIRoute):
         if self._data_field is None:
             if not _is_enveloped(self):
                 return super().get_route_handler()
-            self._data_type = self.response_model
-            self._data_field = _DataField(self.response_field, self._data_type)
-        documented = shown.response_field, shown.response_class
-        shown.response_field, shown.response_class = self._data_field, _RouteResponse
+            self._data_type = _data_type(self.response_model)
+            field = None if self._data_type is Any else self._field_of(self._data_type)
+            self._data_field = _DataField(field, self._data_type)
+        swapped = {"response_field": self._data_field, "response_class": _RouteResponse}
+        if hasattr(shown, "secure_cloned_response_field"):  # FastAPI before 0.137 serialises by this one
+            swapped["secure_cloned_response_field"] = self._data_field
+        documented = {name: getattr(shown, name) for name in swapped}
+        _set(shown, swapped)
         try:
             handler = super().get_route_handler()
         finally:
-            shown.response_field, shown.response_class = documented
+            _set(shown, documented)
         if shown is self:
-            self._document()
+            self.response_model = Envelope.__class_getitem__(self._data_type)
+            self.response_field = self._field_of(self.response_model)
         return _enclosing(handler)
 
-    def _document(self) -> None:
+    def _field_of(self, kind: Any) -> Any:
         from fastapi.utils import create_model_field
 
-        self.response_model = Envelope.__class_getitem__(Any if self._data_type is None else self._data_type)
-        name = "Response_" + self.unique_id
-        self.response_field = create_model_field(name=name, type_=self.response_model, mode="serialization")
+        return create_model_field(name="Response_" + self.unique_id, type_=kind, mode="serialization")
+
+
+def _set(target: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(target, name, value)
+
+
+def _data_type(model: Any) -> Any:
+    """Return the type of the data: *model*, or what it envelops when a router copies a route of ours."""
+    generic = getattr(model, "__pydantic_generic_metadata__", None) or {}
+    if generic.get("origin") is Envelope:
+        model = generic["args"][0]
+    return Any if model is None else model
 
 
 def _is_enveloped(route: APIRoute) -> bool:

@@ -13,7 +13,14 @@ import waitress
 def uvicorn_server(app, **options):
     """Serve *app* in a thread; yields the port."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off", **options
+        app,
+        host="127.0.0.1",
+        port=0,
+        http="h11",  # the parser that is always there; what else is installed must not matter
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        **options,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -117,6 +124,8 @@ class Wire:
             return status, headers, b""
         if headers.get("transfer-encoding") == "chunked":
             return status, headers, self._chunks()
+        if "content-length" not in headers:
+            return status, headers, self.rest()
         return status, headers, self.exactly(int(headers["content-length"]))
 
     def _chunks(self):

@@ -33,10 +33,17 @@ def make_client(framework, runtime, lines, registry):
     return made
 
 
+def _from_inside(app):
+    async def seen_from_inside(scope, receive, send):
+        await app(scope | {"client": ("10.0.0.1", 1)}, receive, send)
+
+    return seen_from_inside
+
+
 class _Client:
     def __init__(self, app, framework):
         self.flask = framework == "flask"
-        self.client = app.test_client() if self.flask else TestClient(app, client=("10.0.0.1", 1))
+        self.client = app.test_client() if self.flask else TestClient(_from_inside(app))
 
     def get(self, path, method="GET", **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, routing
 from fastapi.testclient import TestClient
 from flask import Blueprint, Flask
 from starlette.applications import Starlette
@@ -18,6 +18,8 @@ from shared.api import starlette as on_starlette
 from shared.api._routes import RouteIndex
 from tests.unit.api._drive import http_scope
 
+# Before 0.137, FastAPI left mounts out when it included a router.
+INCLUDES_MOUNTS = hasattr(routing, "iter_route_contexts")
 QUIET = LayerOptions(quiet_paths=frozenset())
 
 
@@ -203,8 +205,8 @@ def fastapi_app():
         ("/v2/r/1/same", "GET", "/v2/r/{n}/same"),
         ("/v1/plain/2", "GET", "/v1/plain/{p}"),
         ("/v2/plain/2", "GET", "/v2/plain/{p}"),
-        ("/v1/mounted/2", "GET", "/v1/mounted/{m}"),
-        ("/v2/mounted/2", "GET", "/v2/mounted/{m}"),
+        ("/v1/mounted/2", "GET", "/v1/mounted/{m}" if INCLUDES_MOUNTS else "unmatched"),
+        ("/v2/mounted/2", "GET", "/v2/mounted/{m}" if INCLUDES_MOUNTS else "unmatched"),
         ("/sub/acme/own/1", "GET", "/sub/{tenant}/own/{y}"),
         ("/sub/acme/r/1", "GET", "/sub/{tenant}/r/{x}"),
         ("/sub/acme/docs", "GET", "/sub/{tenant}/docs"),
