@@ -6,12 +6,19 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import CoroutineType, TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
-from shared.errors import CircuitOpenError, InvalidArgumentError
+from shared.errors import InvalidArgumentError
 from shared.resilience._blocks import enter_block, leave_block
+from shared.resilience._by_hand import ByHand
 from shared.resilience._checks import no_coroutine
 from shared.resilience._compile import compile_call
 from shared.resilience._config import BreakerConfig, breaker_config
-from shared.resilience._events import BreakerTransition, CallRejected, emit, private_events
+from shared.resilience._events import (
+    BreakerTransition,
+    CallRejected,
+    emit,
+    private_events,
+    wants_events,
+)
 from shared.resilience._faults import Faults
 from shared.resilience._fleet import Fleet
 from shared.resilience._machine import (
@@ -23,7 +30,8 @@ from shared.resilience._machine import (
     Token,
 )
 from shared.resilience._random import draw
-from shared.resilience._snapshot import BreakerSnapshot, refusal, take_snapshot
+from shared.resilience._refusal import Refusal
+from shared.resilience._snapshot import BreakerSnapshot, take_snapshot
 from shared.resilience._windows import TimeWindow, Window
 from shared.runtime import Events
 
@@ -33,7 +41,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class CircuitBreaker:
+class CircuitBreaker(ByHand):
     """Stops calling a dependency that fails, and finds out when it is well again.
 
     CLOSED lets every call pass and counts failures; OPEN refuses calls at once with
@@ -86,6 +94,7 @@ class CircuitBreaker:
         "_listeners",
         "_lock",
         "_machine",
+        "_refused",
         "clock",
         "clocked",
         "config",
@@ -127,6 +136,7 @@ class CircuitBreaker:
         self._events = events
         self._listeners = private_events(BreakerTransition, listeners)
         self._faults: Faults | None = None
+        self._refused: Refusal | None = None
         self.door: Window | None = self._machine.window
         # For the short cuts: do durations or the time matter, and which window is inlined?
         self.timed = self.config.slow_call_seconds is not None
@@ -152,27 +162,7 @@ class CircuitBreaker:
         with self._lock:
             return take_snapshot(self.name, self._machine, now)
 
-    # -- by hand --------------------------------------------------------------------
-
-    def force_open(self) -> None:
-        """Refuse every call until :meth:`reset`."""
-        self._force(BreakerMode.FORCED_OPEN, "forced open")
-
-    def force_closed(self) -> None:
-        """Let every call pass and count outcomes, but never open, until :meth:`reset`."""
-        self._force(BreakerMode.FORCED_CLOSED, "forced closed")
-
-    def disable(self) -> None:
-        """Let every call pass uncounted until :meth:`reset`."""
-        self._force(BreakerMode.DISABLED, "disabled")
-
-    def metrics_only(self) -> None:
-        """Change states and tell, but refuse nothing, until :meth:`reset`."""
-        self._force(BreakerMode.METRICS_ONLY, "metrics only")
-
-    def reset(self) -> None:
-        """Start afresh: closed, nothing counted, the breaker decides."""
-        self._force(BreakerMode.AUTO, "reset")
+    # -- by hand: see ByHand --------------------------------------------------------
 
     def _force(self, mode: BreakerMode, reason: str) -> None:
         with self._lock:
@@ -194,15 +184,23 @@ class CircuitBreaker:
         door = self.door
         if door is not None:
             return door
-        now = self.clock()
+        now, machine = self.clock(), self._machine
         with self._lock:
-            token, change = self._machine.acquire(now)
+            token, change = machine.acquire(now)
             if change is not None:
                 self._refresh()
-        self._tell(change)
-        if token is None:
-            raise self._refusal()
-        return token
+            wait = machine.wait(now)
+        if change is not None:
+            self._tell(change)
+        if token is not None:
+            return token
+        refused, key = self._refused, (machine.generation, int(wait * 10.0))
+        if refused is None or refused.key != key:
+            refused = self._refused = Refusal(key, self.name, machine.mode, machine.reason, wait)
+        error = refused.error(wait)
+        if wants_events(self._events, CallRejected):
+            emit(self._events, CallRejected(self.name, error.retry_after or 0.0))
+        raise error
 
     def ok(self, permit: Token, result: Any = None, *, started: float | None = None) -> None:
         """Report that the call answered; *started* is the clock's reading before it."""
@@ -371,11 +369,6 @@ class CircuitBreaker:
         if self._listeners is not None:
             self._listeners.emit(event)
         emit(self._events, event)
-
-    def _refusal(self) -> CircuitOpenError:
-        error = refusal(self.snapshot())
-        emit(self._events, CallRejected(self.name, error.retry_after or 0.0))
-        return error
 
     def after_fork(self) -> None:
         """Re-arm in a forked child: locks are new, probes of the parent's threads are forgotten."""

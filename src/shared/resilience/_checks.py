@@ -68,7 +68,7 @@ def error_classes(name: str, value: object) -> tuple[type[Exception], ...]:
 
 def call_name(function: Callable[..., Any]) -> str:
     """Return the name under which *function* shows up in events and messages."""
-    while isinstance(function, functools.partial):
+    while isinstance(function, functools.partial) and "__qualname__" not in vars(function):
         function = function.func
     return getattr(function, "__qualname__", None) or type(function).__qualname__
 

@@ -7,12 +7,12 @@ policy, which are always right and slower.
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from types import CoroutineType
 from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 
 from shared.resilience._budget import ALWAYS, Budget
-from shared.resilience._checks import is_async, no_coroutine
+from shared.resilience._checks import call_name, is_async, no_coroutine
 from shared.resilience._windows import GOOD, CountWindow, Window
 from shared.runtime import current
 
@@ -107,7 +107,7 @@ def compile_call(
         made = _async_retry(function, retry) if asynchronous else _sync_retry(function, retry)
         return cast("Callable[P, R]", made)
     if not _inlined(breaker, retry):
-        made = (_async_careful if asynchronous else _sync_careful)(function, breaker, retry)
+        made = _named(function, breaker, retry, asynchronous=asynchronous)
     else:
         made, bind = (_async_fast if asynchronous else _sync_fast)(function, None)
         bind(_links(function, breaker, retry, asynchronous=asynchronous), None)
@@ -116,6 +116,25 @@ def compile_call(
         # copies the mark, and that decorator must not be skipped.
         setattr(made, _MARK, (made, function, breaker))
     return cast("Callable[P, R]", made)
+
+
+def _named(function: Function, breaker: Gate, retry: Retrier | None, *, asynchronous: bool) -> Function:
+    """Return the general form as a function that looks like *function*."""
+    if asynchronous:
+        inner = _async_careful(function, breaker, retry)
+
+        @wraps(function)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            return await inner(*args, **kwargs)
+
+        return acall
+    careful = _sync_careful(function, breaker, retry)
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return careful(*args, **kwargs)
+
+    return call
 
 
 def compile_late(
@@ -175,23 +194,20 @@ def _never(_error: BaseException) -> bool:
 # --- the general form: always right ----------------------------------------------------
 
 
-def _sync_careful(function: Function, breaker: "Gate", retry: "Retrier | None") -> Function:
-    through = breaker.call
+def _once(function: Function, through: Function) -> Function:
+    """Return one try through the breaker: no Python frame of its own, but a name."""
+    once = partial(through, function)
+    vars(once)["__qualname__"] = call_name(function)
+    return once
 
-    @wraps(function)
-    def once(*args: Any, **kwargs: Any) -> Any:
-        return through(function, *args, **kwargs)
 
+def _sync_careful(function: Function, breaker: Gate, retry: Retrier | None) -> Function:
+    once = _once(function, breaker.call)
     return once if retry is None else _sync_retry(once, retry)
 
 
-def _async_careful(function: Function, breaker: "Gate", retry: "Retrier | None") -> Function:
-    through = breaker.acall
-
-    @wraps(function)
-    async def once(*args: Any, **kwargs: Any) -> Any:
-        return await through(function, *args, **kwargs)
-
+def _async_careful(function: Function, breaker: Gate, retry: Retrier | None) -> Function:
+    once = _once(function, breaker.acall)
     return once if retry is None else _async_retry(once, retry)
 
 

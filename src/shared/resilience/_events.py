@@ -20,6 +20,7 @@ __all__ = [
     "RetryScheduled",
     "emit",
     "private_events",
+    "wants_events",
 ]
 
 
@@ -209,6 +210,11 @@ class HttpCall(ResilienceEvent):
 def emit(events: Events | None, event: ResilienceEvent) -> None:
     """Hand *event* to *events*, or to the current runtime's; never under a lock."""
     (current().events if events is None else events).emit(event)
+
+
+def wants_events(events: Events | None, event_type: type[ResilienceEvent]) -> bool:
+    """Tell whether an event that happens often is worth making."""
+    return (current().events if events is None else events).has_listeners(event_type)
 
 
 def private_events(

@@ -14,6 +14,8 @@ from shared.resilience._windows import Window, plural
 
 __all__ = [
     "CLOSED",
+    "DISABLED",
+    "FORCED_OPEN",
     "HALF_OPEN",
     "OPEN",
     "PASS",
@@ -67,6 +69,13 @@ class BreakerMode(StrEnum):
     METRICS_ONLY = "METRICS_ONLY"
 
 
+DISABLED: Final = BreakerMode.DISABLED
+FORCED_OPEN: Final = BreakerMode.FORCED_OPEN
+_AUTO: Final = BreakerMode.AUTO
+_FORCED_CLOSED: Final = BreakerMode.FORCED_CLOSED
+_METRICS_ONLY: Final = BreakerMode.METRICS_ONLY
+
+
 class Probes:
     """One half-open period: how many test calls are out, how many came back well."""
 
@@ -113,7 +122,7 @@ class BreakerMachine:
     def __init__(self, config: BreakerConfig, rng: Callable[[], float]) -> None:
         self.config = config
         self.rng = rng
-        self.mode = BreakerMode.AUTO
+        self.mode = _AUTO
         self.state = CLOSED
         self.window: Window = config.new_window()
         self.probes: Probes | None = None
@@ -128,9 +137,9 @@ class BreakerMachine:
     def acquire(self, now: float) -> tuple[Token | None, Change | None]:
         """Return a token for one call, or None when it must not pass."""
         mode = self.mode
-        if mode is BreakerMode.DISABLED:
+        if mode is DISABLED:
             return PASS, None
-        if mode is BreakerMode.FORCED_OPEN:
+        if mode is FORCED_OPEN:
             return self._refuse(None)
         change = None
         if self.state is OPEN and now >= self.open_until:
@@ -149,7 +158,7 @@ class BreakerMachine:
 
     def _refuse(self, change: Change | None) -> tuple[Token | None, Change | None]:
         self.rejected += 1
-        return (PASS if self.mode is BreakerMode.METRICS_ONLY else None), change
+        return (PASS if self.mode is _METRICS_ONLY else None), change
 
     def _unstick(self, probes: Probes, now: float) -> Change | None:
         """Give up a half-open period whose probes never come back (threads killed, tasks leaked)."""
@@ -191,7 +200,7 @@ class BreakerMachine:
             self.probes.in_flight -= 1
 
     def _trip(self, reason: str | None, now: float) -> Change | None:
-        if reason is None or self.mode is BreakerMode.FORCED_CLOSED:
+        if reason is None or self.mode is _FORCED_CLOSED:
             return None
         self.reopened = 0
         return self._open(reason, now)
@@ -228,24 +237,24 @@ class BreakerMachine:
         self.mode = mode
         self.reopened = 0
         self.open_until = 0.0
-        self._enter(OPEN if mode is BreakerMode.FORCED_OPEN else CLOSED, reason)
+        self._enter(OPEN if mode is FORCED_OPEN else CLOSED, reason)
         return None if shown is self.state else (shown, self.state, reason, self.generation)
 
     # -- reading ------------------------------------------------------------------
 
     def shown(self, now: float) -> BreakerState:
         """Return the state a caller would meet at *now*; changes nothing."""
-        if self.state is OPEN and self.mode is not BreakerMode.FORCED_OPEN and now >= self.open_until:
+        if self.state is OPEN and self.mode is not FORCED_OPEN and now >= self.open_until:
             return HALF_OPEN
         return self.state
 
     def wait(self, now: float) -> float:
         """Return the seconds until a call may pass, as far as is known; 0.0 means now."""
-        if self.state is OPEN and self.mode is not BreakerMode.FORCED_OPEN:
+        if self.state is OPEN and self.mode is not FORCED_OPEN:
             return max(0.0, self.open_until - now)
         return 0.0
 
     @property
     def free(self) -> bool:
         """Whether calls pass without asking: closed, and outcomes are counted."""
-        return self.state is CLOSED and self.mode is not BreakerMode.DISABLED
+        return self.state is CLOSED and self.mode is not DISABLED

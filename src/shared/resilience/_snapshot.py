@@ -1,15 +1,10 @@
 """What a circuit breaker knows at one moment."""
 
 from dataclasses import dataclass
-from typing import Final
 
-from shared.errors import CircuitOpenError
-from shared.resilience._machine import HALF_OPEN, BreakerMachine, BreakerMode, BreakerState
+from shared.resilience._machine import BreakerMachine, BreakerMode, BreakerState
 
-__all__ = ["BreakerSnapshot", "refusal", "take_snapshot"]
-
-_HALF_OPEN_RETRY: Final = 1.0
-"""Seconds a caller is told to wait while probes are out; nobody knows how long they take."""
+__all__ = ["BreakerSnapshot", "take_snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +61,3 @@ def take_snapshot(name: str, machine: BreakerMachine, now: float) -> BreakerSnap
         probes=machine.probes.in_flight if machine.probes else 0,
         retry_after=machine.wait(now),
     )
-
-
-def refusal(snapshot: BreakerSnapshot) -> CircuitOpenError:
-    """Return the error of a call that the breaker did not let pass."""
-    name, state, wait = snapshot.name, snapshot.state, snapshot.retry_after
-    if snapshot.mode is BreakerMode.FORCED_OPEN:
-        text = f"circuit {name!r} is forced open: no call passes until reset()"
-        wait = _HALF_OPEN_RETRY
-    elif wait > 0.0:
-        text = f"circuit {name!r} is open ({snapshot.reason}): next try in {wait:.1f} s"
-    else:
-        text = f"circuit {name!r} is half-open: its probes are out, others wait for their result"
-        state, wait = HALF_OPEN, _HALF_OPEN_RETRY
-    return CircuitOpenError(text, retry_after=wait, details={"breaker": name, "state": state.value})
