@@ -22,6 +22,7 @@ from shared.resilience._events import (
     ResilienceEvent,
     RetriesExhausted,
     RetryScheduled,
+    RetrySucceeded,
 )
 from shared.resilience._fallback import Fallback, fallback
 from shared.resilience._guard import Guard, guard
@@ -30,7 +31,7 @@ from shared.resilience._http import ServiceClient
 from shared.resilience._http_async import AsyncServiceClient
 from shared.resilience._limits import AIMDLimit, ConcurrencyLimit, FixedLimit, GradientLimit
 from shared.resilience._machine import CLOSED, HALF_OPEN, OPEN, BreakerMode, BreakerState
-from shared.resilience._observe import EventCounts, log_events
+from shared.resilience._observe import EventCounts, ResilienceSink, log_events, record_events
 from shared.resilience._policy import Policy
 from shared.resilience._rate_algorithms import (
     GCRA,
@@ -85,10 +86,12 @@ __all__ = [
     "RateDecision",
     "RateLimit",
     "ResilienceEvent",
+    "ResilienceSink",
     "RetriesExhausted",
     "RetryBudget",
     "RetryPolicy",
     "RetryScheduled",
+    "RetrySucceeded",
     "ServiceClient",
     "SlidingWindow",
     "SubBuckets",
@@ -103,6 +106,7 @@ __all__ = [
     "parse_rate_limits",
     "parse_retry_after",
     "rate_algorithm",
+    "record_events",
     "retry",
     "time_left",
     "timeout",

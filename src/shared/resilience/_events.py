@@ -18,6 +18,7 @@ __all__ = [
     "ResilienceEvent",
     "RetriesExhausted",
     "RetryScheduled",
+    "RetrySucceeded",
     "emit",
     "private_events",
     "wants_events",
@@ -100,6 +101,21 @@ class RetryScheduled(ResilienceEvent):
     attempt: int
     wait: float
     error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySucceeded(ResilienceEvent):
+    """A call that had failed has answered.
+
+    Attributes:
+        attempts: Tries made, at least 2.
+
+    Example:
+        >>> RetrySucceeded("fetch", attempts=2).attempts
+        2
+    """
+
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)

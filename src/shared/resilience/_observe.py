@@ -15,11 +15,12 @@ from shared.resilience._events import (
     ResilienceEvent,
     RetriesExhausted,
     RetryScheduled,
+    RetrySucceeded,
 )
 from shared.resilience._machine import BreakerState
 from shared.runtime import Events, current
 
-__all__ = ["EventCounts", "log_events"]
+__all__ = ["EventCounts", "ResilienceSink", "log_events", "record_events"]
 
 
 class Logger(Protocol):
@@ -75,6 +76,8 @@ def _describe(event: ResilienceEvent) -> tuple[str, str, dict[str, Any]]:
             return "debug", "call rejected", {"retry_after": event.retry_after}
         case RetryScheduled():
             return "debug", "retry", {"attempt": event.attempt, "wait": event.wait, **_error(event.error)}
+        case RetrySucceeded():
+            return "debug", "retry succeeded", {"attempts": event.attempts}
         case RetriesExhausted():
             fields = {"attempts": event.attempts, "reason": event.reason, **_error(event.error)}
             return "warning", "retries exhausted", fields
@@ -94,6 +97,70 @@ def _describe(event: ResilienceEvent) -> tuple[str, str, dict[str, Any]]:
 
 def _error(error: BaseException | None) -> dict[str, Any]:
     return {"error_type": None if error is None else type(error).__name__}
+
+
+class ResilienceSink(Protocol):
+    """Where :func:`record_events` puts its numbers; ``shared.monitoring.ResilienceMetrics`` is one.
+
+    Example:
+        >>> class Sink:
+        ...     def breaker_state(self, name, state): print(name, state)
+        ...     def breaker_call(self, name, outcome): print(name, outcome)
+        ...     def retried(self, name, outcome): print(name, outcome)
+        ...     def bulkhead_refused(self, name): print(name)
+        >>> sink: ResilienceSink = Sink()
+    """
+
+    def breaker_state(self, name: str, state: str) -> object:
+        """Set the state of a breaker: ``closed``, ``half_open`` or ``open``."""
+
+    def breaker_call(self, name: str, outcome: str) -> object:
+        """Count a call: ``rejected``."""
+
+    def retried(self, name: str, outcome: str) -> object:
+        """Count a try after the first: ``success``, ``failure`` or ``exhausted``."""
+
+    def bulkhead_refused(self, name: str) -> object:
+        """Count a call that found no place."""
+
+
+def record_events(sink: ResilienceSink, events: Events | None = None) -> Callable[[], None]:
+    """Feed *sink* from the events of this room until the returned function is called.
+
+    Only what is not the happy path makes events, so good calls cost nothing here.
+
+    Args:
+        sink: Takes the numbers, such as ``shared.monitoring.ResilienceMetrics(metrics)``.
+        events: What to listen to; the current runtime's by default.
+
+    Example:
+        >>> class Sink:
+        ...     def bulkhead_refused(self, name):
+        ...         print("no place for", name)
+        >>> events = Events()
+        >>> stop = record_events(Sink(), events)
+        >>> events.emit(BulkheadRejected("reports", limit=4, waiting=8))
+        no place for reports
+        >>> stop()
+    """
+
+    def record(event: ResilienceEvent) -> None:
+        match event:
+            case BreakerTransition():
+                sink.breaker_state(event.name, event.new.value.lower())
+            case CallRejected():
+                sink.breaker_call(event.name, "rejected")
+            case RetryScheduled() if event.attempt > 1:
+                sink.retried(event.name, "failure")
+            case RetrySucceeded():
+                sink.retried(event.name, "success")
+            case RetriesExhausted() if event.attempts > 1:
+                sink.retried(event.name, "exhausted")
+            case BulkheadRejected():
+                sink.bulkhead_refused(event.name)
+
+    source = current().events if events is None else events
+    return source.subscribe(ResilienceEvent, record)
 
 
 class EventCounts:

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from shared.resilience._backoff import Backoff
 from shared.resilience._budget import Budget
-from shared.resilience._events import RetriesExhausted, RetryScheduled, emit
+from shared.resilience._events import RetriesExhausted, RetryScheduled, RetrySucceeded, emit
 from shared.runtime import Events
 
 __all__ = ["AsyncReplay", "Replay", "Run"]
@@ -131,6 +131,7 @@ class Run:
         if policy.on_result is not None and policy.on_result(_result(state)):
             return True
         policy.budget.success()
+        emit(policy.events, RetrySucceeded(self.name, state.attempt_number))
         return False
 
     def wait(self, state: RetryCallState) -> float:

@@ -19,9 +19,13 @@ from shared.resilience import (
     HttpCall,
     ResilienceEvent,
     RetriesExhausted,
+    RetryPolicy,
     RetryScheduled,
+    RetrySucceeded,
     log_events,
+    record_events,
 )
+from shared.resilience.testing import FakeClock, FlakyDependency
 from shared.runtime import Events, Runtime, use
 
 SECRET = AuthenticationError("user jane@example.org sent token abc")
@@ -30,6 +34,7 @@ EVENTS = [
     (BreakerTransition("p", OPEN, HALF_OPEN, "time to probe", 2), "info", "circuit half-open"),
     (CallRejected("p", 1.0), "debug", "call rejected"),
     (RetryScheduled("p", 1, 0.5, SECRET), "debug", "retry"),
+    (RetrySucceeded("p", 2), "debug", "retry succeeded"),
     (RetriesExhausted("p", 3, "attempts", SECRET), "warning", "retries exhausted"),
     (RetriesExhausted("p", 3, "attempts", None), "warning", "retries exhausted"),
     (CallTimedOut("p", 2.0), "warning", "call timed out"),
@@ -59,6 +64,54 @@ def test_every_event_is_one_line_without_the_text_of_errors(event, level, text):
     [(got_level, got_text, fields)] = lines.lines
     assert (got_level, got_text, fields["dependency"]) == (level, text, "p")
     assert "jane" not in str(lines.lines)
+
+
+class Sink:
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *args: self.calls.append((name, *args))
+
+
+def test_numbers_come_from_what_is_not_the_happy_path():
+    events, sink = Events(), Sink()
+    stop = record_events(sink, events)
+    for event in (
+        BreakerTransition("p", OPEN, HALF_OPEN, "time to probe", 2),
+        CallRejected("p", 1.0),
+        RetryScheduled("p", 1, 0.5, None),
+        RetryScheduled("p", 2, 0.5, None),
+        RetrySucceeded("p", 3),
+        RetriesExhausted("p", 1, "budget", None),
+        RetriesExhausted("p", 3, "attempts", None),
+        BulkheadRejected("p", 4, 8),
+        CallTimedOut("p", 2.0),
+    ):
+        events.emit(event)
+    stop()
+    events.emit(CallRejected("p", 1.0))
+
+    assert sink.calls == [
+        ("breaker_state", "p", "half_open"),
+        ("breaker_call", "p", "rejected"),
+        ("retried", "p", "failure"),
+        ("retried", "p", "success"),
+        ("retried", "p", "exhausted"),
+        ("bulkhead_refused", "p"),
+    ]
+
+
+def test_a_call_that_recovers_and_one_that_does_not_are_told():
+    events, sink = Events(), Sink()
+    record_events(sink, events)
+    policy = RetryPolicy(2, name="p", events=events, clock=FakeClock())
+
+    policy.call(FlakyDependency("refused, ok"))
+    with pytest.raises(ConnectionRefusedError):
+        policy.call(FlakyDependency("refused"))
+
+    assert sink.calls == [("retried", "p", "success"), ("retried", "p", "exhausted")]
 
 
 def test_logging_ends_when_told():
