@@ -21,6 +21,8 @@ RouteOf = Callable[[Scope, int], str]
 Fallback = Callable[[Scope, Receive, Send, Exception], Awaitable[bool]]
 
 _BODYLESS: Final = frozenset({"1.0", "1.1"})
+# ASGI extensions: the server sends the rest of a file by itself.
+_WHOLE_FILES: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 _NO_BODY: Final = frozenset({204, 304})
 _IDENTITY: Final = (b"x-correlation-id", b"x-request-id", b"traceparent")
 _COMPLETED: Final = Outcome.COMPLETED
@@ -118,7 +120,7 @@ class AsgiConnection(Exchange):
     @property
     def route(self) -> str:
         """Template of the route, ``"unmatched"`` when there is none."""
-        return self._layer.route_of(self.scope, self.status)
+        return self._pipeline.label(self._layer.route_of, self.scope, self.status)
 
     @property
     def client(self) -> str | None:
@@ -213,7 +215,7 @@ class HttpExchange(AsgiConnection):
             raise
         if kind == "http.response.body":
             self.bytes_sent += len(message.get("body", b""))
-        elif kind != "http.response.pathsend":
+        elif kind not in _WHOLE_FILES:
             return
         if not (self.finished or message.get("more_body")):
             self.ended = self._pipeline.clock()

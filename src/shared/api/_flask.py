@@ -12,6 +12,8 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from shared.api._errors import Reply, bad_body, from_http, is_bad_json
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED
 from shared.api._handlers import ErrorHandlers
+from shared.api._options import LayerOptions
+from shared.runtime import Runtime
 
 __all__ = ["FlaskHandlers", "RuleLabels", "caller", "probe_view"]
 
@@ -38,7 +40,9 @@ class RuleLabels:
 class FlaskHandlers(ErrorHandlers):
     """The exception handler in Flask's form."""
 
-    app: Flask
+    def __init__(self, app: Flask, options: LayerOptions | None, runtime: Runtime | None) -> None:
+        super().__init__(app, options, runtime)
+        self.app = app
 
     def answer(self, exc: Exception) -> Any:
         """Return the answer for *exc* as a Flask response."""

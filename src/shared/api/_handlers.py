@@ -1,12 +1,12 @@
 """What the error handlers of all frameworks share."""
 
-from typing import Any, Self
+from typing import Any
 
 from shared.api._errors import ErrorRenderer, Reply
 from shared.api._exchange import Exchange
 from shared.api._installed import installation
 from shared.api._options import LayerOptions
-from shared.api._pipeline import log_error
+from shared.api._pipeline import Pipeline, log_error
 from shared.context import get_correlation_id
 from shared.errors import ErrorMap
 from shared.runtime import Runtime, current
@@ -18,27 +18,38 @@ class ErrorHandlers:
     """Turns exceptions into answers for one application.
 
     Args:
-        options: The form of errors.
-        renderer: Makes the answers.
+        app: The application.
+        options: The form of errors; that of the application's layer, which may be
+            installed later, when None.
+        runtime: Whose rules translate foreign exceptions; the one in force when None.
     """
 
-    def __init__(self, options: LayerOptions, renderer: ErrorRenderer) -> None:
-        self.options = options
-        self.renderer = renderer
-
-    @classmethod
-    def of(cls, app: Any, options: LayerOptions | None, runtime: Runtime | None) -> Self:
-        """Return the handlers of *app*, in agreement with its layer when it has one."""
-        layer = installation(app).find("layer", None)
-        if options is None:
-            options = layer.options if layer is not None else LayerOptions()
-        if layer is not None and layer.options == options:
-            return cls(options, layer.renderer)
+    def __init__(self, app: Any, options: LayerOptions | None, runtime: Runtime | None) -> None:
+        self._record = installation(app)
+        self._given = options
         errors = (runtime or current()).get(ErrorMap, lambda _: ErrorMap())
-        return cls(options, ErrorRenderer.from_options(options, errors))
+        self._own = ErrorRenderer.from_options(options or LayerOptions(), errors)
+
+    @property
+    def options(self) -> LayerOptions:
+        """The form of errors in force."""
+        layer = self._layer()
+        return self._given or (LayerOptions() if layer is None else layer.options)
+
+    @property
+    def renderer(self) -> ErrorRenderer:
+        """Makes the answers."""
+        layer = self._layer()
+        if layer is not None and self._given in (None, layer.options):
+            return layer.renderer
+        return self._own
+
+    def _layer(self) -> Pipeline | None:
+        layer: Pipeline | None = self._record.find("layer", None)
+        return layer
 
     def reply(self, exc: BaseException, *, exchange: Exchange | None, accept: str | None, path: str) -> Reply:
         """Return the answer for *exc*, logging what the service has to answer for."""
-        error = self.renderer.translate(exc)
-        log_error(exchange, exc, error)
-        return self.renderer.render(exc, accept=accept, correlation_id=get_correlation_id(), path=path)
+        renderer = self.renderer
+        log_error(exchange, exc, renderer.translate(exc))
+        return renderer.render(exc, accept=accept, correlation_id=get_correlation_id(), path=path)

@@ -72,7 +72,11 @@ class Job:
         """
 
     async def on_request_async(self, exchange: Exchange) -> Reply | SharedError | None:
-        """Decide like :meth:`on_request`, awaiting a store; used by the ASGI layer when overridden."""
+        """Decide like :meth:`on_request`, awaiting a store.
+
+        The ASGI layer asks this one when it is overridden; WSGI cannot, so a job
+        for both overrides both.
+        """
 
     def on_headers(self, exchange: Exchange, status: int, headers: ResponseHeaders) -> None:
         """Change the headers of any answer, errors included, before they leave."""

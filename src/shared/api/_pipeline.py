@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from shared.api._errors import ErrorRenderer, Reply, safe_text
-from shared.api._exchange import Exchange, Outcome, RequestFinished
+from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
 from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
 from shared.context import RequestContext, TraceContext, is_valid_id, new_identity
@@ -206,6 +206,14 @@ class Pipeline:
         """Return the value of ``Server-Timing``: milliseconds to the first byte."""
         return f"app;dur={(exchange.first_byte - exchange.started) * 1000:.2f}"
 
+    def label(self, route_of: Callable[[Any, int], str], request: Any, status: int) -> str:
+        """Return the route's template; an application that cannot tell must not lose its answer for it."""
+        try:
+            return route_of(request, status)
+        except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
+            _log.exception("the route of a request could not be told")
+            return UNMATCHED
+
     # -- the end ---------------------------------------------------------------------
 
     def finish(self, exchange: Exchange) -> None:
@@ -303,6 +311,15 @@ def log_error(exchange: Exchange | None, exc: BaseException, known: SharedError 
         _log.error("unhandled error", exc_info=exc)
     else:
         _log.warning("%s: %s", type(exc).__name__, safe_text(exc))
+
+
+def asynchronous_only(jobs: Iterable[Job]) -> list[str]:
+    """Return the names of the jobs that can only decide in an event loop."""
+    return [
+        type(job).__name__
+        for job in jobs
+        if _overrides(job, "on_request_async") and not _overrides(job, "on_request")
+    ]
 
 
 def _overrides(job: Job, name: str) -> bool:

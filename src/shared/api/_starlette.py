@@ -56,7 +56,7 @@ def install_handlers(
     record = installation(app)
     if record.find("error handlers", options) is not None:
         return
-    handlers = StarletteHandlers.of(app, options, runtime)
+    handlers = StarletteHandlers(app, options, runtime)
     before = dict(app.exception_handlers)
     ours = {key: handler for key, handler in table(handlers).items() if before.get(key) in (None, *replaced)}
     app.exception_handlers.update(ours)
@@ -92,9 +92,14 @@ class StarletteHandlers(ErrorHandlers):
         if exc.status_code < 400:  # a redirect or 304 raised as an exception has no error body
             return Response(status_code=exc.status_code, headers=exc.headers)
         cause = exc.__cause__
+        error: SharedError
         if exc.status_code == 400 and cause is not None and is_bad_json(cause, Request.json):
-            return self.respond(request, bad_body(cause))
-        return self.respond(request, from_http(exc.status_code, exc.detail, exc.headers))
+            error = bad_body(cause)
+        else:
+            error = from_http(exc.status_code, exc.detail, exc.headers)
+        if request.scope["type"] == "websocket":
+            raise error from exc  # the layer closes the connection
+        return self.respond(request, error)
 
     async def shared(self, request: Any, exc: SharedError) -> Response | None:
         """Answer our own errors."""

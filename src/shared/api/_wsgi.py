@@ -235,7 +235,7 @@ class WsgiExchange(Exchange):
         self.status = int(status[:3])
         self.first_byte = pipeline.clock()
         # Now, and not at the end: Flask clears the request out of the environ before.
-        self._route = self._layer.route_of(self.environ, self.status)
+        self._route = pipeline.label(self._layer.route_of, self.environ, self.status)
         plans = pipeline.text_docs if self.path in pipeline.docs_paths else pipeline.text
         pairs, names = plans[self.https]
         context = self.context

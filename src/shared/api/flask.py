@@ -187,8 +187,7 @@ def install_error_handlers(
     record = installation(app)
     if record.find("error handlers", options) is not None:
         return
-    handlers = FlaskHandlers.of(app, options, runtime)
-    handlers.app = app
+    handlers = FlaskHandlers(app, options, runtime)
     table = app.error_handler_spec[None][None]
     before = table.get(Exception)
     if before is None:

@@ -19,8 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.websockets import WebSocketDisconnect
 
-from shared.api._envelope import success_bytes
-from shared.api._exchange import RequestFinished
+from shared.api._envelope import Success, data_bytes, splice
+from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._installed import installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
@@ -51,7 +51,7 @@ class EnvelopeResponse(Response):
         status_code: HTTP status; with 204 and 304 nothing is sent.
         message: One line for people.
         meta: Facts beside the data.
-        version: Version of the API.
+        version: Version of the API; that of the request's layer when None.
         **kwargs: As for Starlette's ``Response``: ``headers``, ``background``.
 
     Example:
@@ -68,16 +68,33 @@ class EnvelopeResponse(Response):
         *,
         message: str = str(SuccessMessage.OPERATION),
         meta: Any = None,
-        version: str = DEFAULT_API_VERSION,
+        version: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self._parts = {"message": message, "meta": meta, "version": version}
+        self._success = content if isinstance(content, Success) else Success(content, message, meta)
+        self._version = version
         self._bodyless = status_code < 200 or status_code in (204, 304)
-        super().__init__(content, status_code, **kwargs)
+        super().__init__(self._success.data, status_code, **kwargs)
 
     def render(self, content: Any) -> bytes:
         """Return the envelope around *content*."""
-        return b"" if self._bodyless else success_bytes(content, **self._parts)
+        if self._bodyless:
+            return b""
+        self._data = data_bytes(content)
+        return self._enclosed(self._version or DEFAULT_API_VERSION)
+
+    def _enclosed(self, version: str) -> bytes:
+        return splice(self._data, self._success.message, version, self._success.meta)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it; only now the version of the request's layer is known."""
+        exchange = scope.get(EXCHANGE_KEY)
+        if self._version is None and exchange is not None and not self._bodyless:
+            self._version = exchange.api_version
+            if self._version != DEFAULT_API_VERSION:
+                self.body = self._enclosed(self._version)
+                self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
 
 
 def install_layer(

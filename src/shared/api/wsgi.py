@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from shared.api._exchange import EXCHANGE_KEY, Outcome
-from shared.api._pipeline import Pipeline
+from shared.api._pipeline import Pipeline, asynchronous_only
 from shared.api._wsgi import (
     App,
     Environ,
@@ -14,6 +14,7 @@ from shared.api._wsgi import (
     WsgiExchange,
     no_route,
 )
+from shared.errors import ConfigurationError
 from shared.runtime import enter_runtime, leave_runtime
 
 __all__ = ["WsgiLayer"]
@@ -33,6 +34,9 @@ class WsgiLayer:
         route_of: Returns the template of the route from environ and status; without
             it every request counts as ``"unmatched"``.
 
+    Raises:
+        ConfigurationError: A job can only decide asynchronously.
+
     Example:
         >>> def application(environ, start_response):
         ...     start_response("204 No Content", [])
@@ -45,6 +49,9 @@ class WsgiLayer:
     ) -> None:
         self.app = app
         self.pipeline = pipeline or Pipeline()
+        if names := asynchronous_only(self.pipeline.jobs):
+            msg = f"WSGI cannot await {', '.join(names)}: give it on_request beside on_request_async"
+            raise ConfigurationError(msg)
         self.route_of: RouteOf = route_of or no_route
         self.bypass = False
 

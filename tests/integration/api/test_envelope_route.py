@@ -309,6 +309,25 @@ def test_response_class_and_model_together():
     assert schema_of(app.openapi(), "/")["$ref"].endswith("/Envelope_Public_")
 
 
+def test_response_class_takes_the_version_of_its_layer(runtime, lines):
+    app = FastAPI()
+
+    @app.get("/")
+    async def view():
+        return EnvelopeResponse(Success([1], meta={"total": 1}))
+
+    @app.get("/fixed")
+    async def fixed():
+        return EnvelopeResponse([1], version="v1")
+
+    install_layer(app, LayerOptions(api_version="v10"), runtime=runtime, access=lines)
+
+    answer = TestClient(app).get("/")
+    assert (answer.json()["version"], answer.json()["meta"]) == ("v10", {"total": 1})
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert TestClient(app).get("/fixed").json()["version"] == "v1"
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_response_class_sends_no_envelope_without_a_body(status):
     assert EnvelopeResponse({"a": 1}, status).body == b""

@@ -250,6 +250,17 @@ def test_error_handlers_work_without_the_layer(framework):
         assert (answer.status_code, body["error"]["code"]) == (status, code)
 
 
+def test_error_handlers_follow_a_layer_that_is_installed_later(framework, runtime, lines):
+    make, module = FRAMEWORKS[framework]
+    app = make()
+    module.install_error_handlers(app)
+    module.install_layer(app, LayerOptions(error_format="problem"), runtime=runtime, access=lines)
+
+    client = app.test_client() if framework == "flask" else TestClient(app)
+
+    assert client.get("/nowhere").headers["content-type"] == "application/problem+json"
+
+
 def test_layer_works_without_the_error_handlers(framework, runtime, lines):
     make, module = FRAMEWORKS[framework]
     app = make()
@@ -665,6 +676,23 @@ def test_our_error_in_a_websocket_closes_with_its_code(runtime, lines):
         codes.append((closed.value.code, closed.value.reason))
 
     assert codes == [(1008, "RATE_LIMIT_EXCEEDED"), (1011, "INTERNAL_ERROR")]
+
+
+def test_http_exception_in_a_websocket_closes_it(runtime, lines):
+    from starlette.exceptions import HTTPException
+
+    async def chat(websocket):
+        await websocket.accept()
+        raise HTTPException(403)
+
+    app = Starlette(routes=[WebSocketRoute("/chat", chat)])
+    on_starlette.install_layer(app, runtime=runtime, access=lines)
+    on_starlette.install_error_handlers(app)
+
+    with TestClient(app).websocket_connect("/chat") as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_text()
+
+    assert (closed.value.code, closed.value.reason) == (1008, "AUTHORIZATION_ERROR")
 
 
 def test_lifespan_runs_inside_the_runtime(runtime, lines):

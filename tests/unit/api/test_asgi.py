@@ -600,10 +600,11 @@ async def test_duration_runs_to_the_last_byte_and_not_to_the_end_of_the_backgrou
     assert (line["ttfb_ms"], line["duration_ms"], line["bytes_sent"]) == (1000.0, 3000.0, 10)
 
 
-async def test_file_sent_by_the_server_ends_the_answer(layer, lines):
+@pytest.mark.parametrize("kind", ["pathsend", "zerocopysend"])
+async def test_file_sent_by_the_server_ends_the_answer(layer, lines, kind):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.pathsend", "path": "/tmp/x"})
+        await send({"type": f"http.response.{kind}", "path": "/tmp/x"})
 
     await asgi(layer(app))
 
@@ -720,3 +721,14 @@ async def test_job_can_answer_in_place_of_the_application(layer, lines, refusal,
     assert answer.header("x-request-id")
     assert lines.only["status"] == status
     assert job.events[-1][:2] == ("finish", status)
+
+
+async def test_router_that_cannot_tell_its_route_does_not_harm_the_answer(runtime, lines, caplog):
+    def confused(scope, status):
+        raise LookupError
+
+    answer = await asgi(AsgiLayer(ok(), Pipeline(runtime=runtime, access=lines), route_of=confused))
+
+    assert answer.body == b"ok"
+    assert lines.only["route"] == "unmatched"
+    assert "could not be told" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 from shared.api import Job, LayerOptions, Pipeline, Reply
 from shared.api.wsgi import WsgiLayer
 from shared.context import TraceContext, current_context, get_correlation_id
-from shared.errors import PayloadTooLargeError, RateLimitError
+from shared.errors import ConfigurationError, PayloadTooLargeError, RateLimitError
 from shared.runtime import Runtime, current
 from tests.unit.api._drive import environ_for, wsgi
 
@@ -615,3 +615,20 @@ def test_job_can_answer_in_place_of_the_application(layer, lines, refusal, statu
 
 def test_reply_may_have_a_status_without_a_name(layer):
     assert wsgi(layer(ok(), jobs=[Everything(Reply(599))])).status == 599
+
+
+def test_job_that_must_be_awaited_is_refused_at_start(layer):
+    class Awaits(Job):
+        async def on_request_async(self, exchange):
+            return None
+
+    with pytest.raises(ConfigurationError, match="WSGI cannot await Awaits: give it on_request"):
+        layer(ok(), jobs=[Awaits()])
+
+
+def test_job_that_can_be_awaited_or_not_is_asked(layer):
+    class Both(Everything):
+        async def on_request_async(self, exchange):
+            raise AssertionError
+
+    assert wsgi(layer(ok(), jobs=[Both(Reply(204))])).status == 204
