@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-import structlog
-
 from shared.logging._adopt import Adoption
 from shared.logging._bridge import BridgeHandler
 from shared.logging._clock import Clock
@@ -48,6 +46,8 @@ class _Process:
             self._uninstall()
 
     def _install(self) -> None:
+        import structlog
+
         self._installed = True
         self._structlog = structlog.get_config() if structlog.is_configured() else None
         structlog.configure(
@@ -62,6 +62,8 @@ class _Process:
         self._hooks.install()
 
     def _uninstall(self) -> None:
+        import structlog
+
         self._installed = False
         self._hooks.restore()
         logging.getLogger().removeHandler(self._handler)

@@ -25,9 +25,9 @@ class Counters:
     __slots__ = ("repaired", "truncated", "unloggable")
 
     def __init__(self) -> None:
-        self.repaired = 0
-        self.truncated = 0
-        self.unloggable = 0
+        self.repaired: int = 0
+        self.truncated: int = 0
+        self.unloggable: int = 0
 
 
 class Encoder:
@@ -45,7 +45,7 @@ class Encoder:
     def __init__(self, redact: Callable[[Any], Any], max_bytes: int) -> None:
         self._redact = redact
         self._max_bytes = max_bytes
-        self.counters = Counters()
+        self.counters: Counters = Counters()
 
     def encode(self, line: dict[str, Any]) -> bytes:
         """Return *line*, which is redacted already, as JSON with a newline."""

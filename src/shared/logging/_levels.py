@@ -95,12 +95,12 @@ class LevelMap:
     __slots__ = ("by_name", "default", "lowest")
 
     def __init__(self, default: int | str, by_name: Mapping[str, int | str] | None = None) -> None:
-        self.default = parse_level(default, setting="LOG_LEVEL")
-        self.by_name = {
+        self.default: int = parse_level(default, setting="LOG_LEVEL")
+        self.by_name: dict[str, int] = {
             name: parse_level(level, setting=f"LOG_LEVELS[{name!r}]")
             for name, level in (by_name or {}).items()
         }
-        self.lowest = min((self.default, *self.by_name.values()))
+        self.lowest: int = min((self.default, *self.by_name.values()))
 
     def level_for(self, name: str | None) -> int:
         """Return the number of the level in force for the logger *name*."""

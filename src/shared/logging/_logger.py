@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self, SupportsIndex
 
-from structlog import BoundLoggerBase, DropEvent
-
 from shared.logging._levels import CRITICAL, DEBUG, ERROR, INFO, WARNING, level_name, level_or_info
 from shared.logging._state import STATE, Target
 from shared.logging._text import safe_text
@@ -18,6 +16,8 @@ def terminal(logger: Any, method_name: str, event_dict: dict[str, Any]) -> Any:
     Raises:
         structlog.DropEvent: Always; the line is written, nothing is left to do.
     """
+    from structlog import DropEvent
+
     number = level_or_info(_ALIASES.get(method_name, method_name))
     event = event_dict.pop("event", None)
     STATE.find().log(getattr(logger, "name", None), level_name(number), number, event, event_dict)
@@ -61,6 +61,8 @@ def _walk_chain(
     target: Target, level: str, event: Any, fields: dict[str, Any], chain: Iterable[Any] = CHAIN
 ) -> None:
     """Go through *chain*: a test helper's, or one that a caller has given a logger."""
+    from structlog import DropEvent
+
     event_dict: Any = {**fields, "event": event}
     try:
         for processor in tuple(chain):
@@ -89,8 +91,11 @@ class _ChainTarget(Target):
             _walk_chain(self, level, event, fields, self._chain)
 
 
-class BoundLogger(BoundLoggerBase):
+class BoundLogger:
     """A structlog logger that follows every later ``configure_logging``.
+
+    It has the whole interface of structlog's filtering bound logger, and none of
+    its weight: structlog itself is loaded when logging is configured.
 
     ``log.info("order placed", order_id=7)``: the event first, facts as keywords.
     ``bind(**fields)`` returns a logger that adds *fields* to each line. Positional
@@ -111,7 +116,10 @@ class BoundLogger(BoundLoggerBase):
         ('paid twice', 7, 12)
     """
 
+    __slots__ = ("__weakref__", "_context", "_logger", "_processors")
+
     _logger: Target
+    _processors: Iterable[Any]
     _context: dict[str, Any]
 
     def __init__(
@@ -127,9 +135,9 @@ class BoundLogger(BoundLoggerBase):
             target = STATE.target(str.__str__(name) if isinstance(name, str) else None)
         if processors is not None and processors is not CHAIN:
             target = _ChainTarget(target.name, processors)
-        super().__init__(
-            target, CHAIN if processors is None else processors, {} if context is None else context
-        )
+        self._logger = target
+        self._processors = CHAIN if processors is None else processors
+        self._context = {} if context is None else context
 
     # -- levels -----------------------------------------------------------------------
     # The event is positional only, so that a field may be called "event"; it may be
@@ -293,9 +301,6 @@ class BoundLogger(BoundLoggerBase):
     def __repr__(self) -> str:
         # The context may hold secrets; a repr lands in logs.
         return f"<{type(self).__name__} {self.name!r} bound={sorted(self._context)!r}>"
-
-    def __hash__(self) -> int:
-        return id(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.name, self._context)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.logging._buffer import DebugBuffer
 from shared.logging._clock import Clock, stamp
-from shared.logging._encode import Encoder
+from shared.logging._encode import Counters, Encoder
 from shared.logging._exceptions import describe_exception
 from shared.logging._levels import DEBUG, LevelMap
 from shared.logging._options import Options
@@ -57,15 +57,15 @@ class Pipeline:
         self.options = options
         self.sink = sink
         self.levels: LevelMap = options.level_map()
-        self.processors = tuple(processors)
-        self.server_access = True  # whether the access lines of servers are written
+        self.processors: tuple[Processor, ...] = tuple(processors)
+        self.server_access: bool = True  # whether the access lines of servers are written
         self.clock = clock
         redactor = Redactor(options.redact_names)
-        self.scrubber = Scrubber(redactor)
+        self.scrubber: Scrubber = Scrubber(redactor)
         self._encoder = Encoder(redactor.redact, options.max_line_bytes)
-        self.counters = self._encoder.counters
+        self.counters: Counters = self._encoder.counters
         chosen = options.chosen_format()
-        self.render = renderer_for(chosen, self._encoder, colors=colors)
+        self.render: Callable[[dict[str, Any]], bytes] = renderer_for(chosen, self._encoder, colors=colors)
         self._quick = chosen == "json" and not self.processors
         named = {
             "service": options.service,
@@ -73,7 +73,7 @@ class Pipeline:
             "environment": options.environment,
         }
         self._static = {key: str(value) for key, value in named.items() if value}
-        self.max_line_bytes = options.max_line_bytes
+        self.max_line_bytes: int = options.max_line_bytes
         self._writers: dict[str | None, Writer] = {}
         self._buffer = DebugBuffer(debug_buffer, sink) if debug_buffer > 0 else None
 

@@ -52,7 +52,7 @@ class Scrubber:
     __slots__ = ("names", "redactor", "texts")
 
     def __init__(self, redactor: Redactor) -> None:
-        self.redactor = redactor
+        self.redactor: Redactor = redactor
         self.names: set[str] = set()
         self.texts: set[str] = set()
 

@@ -51,6 +51,8 @@ class ServiceLogger(BoundLogger):
         ('warning', 'eu', 2)
     """
 
+    __slots__ = ()
+
     def log_api_call(
         self,
         endpoint: str,
@@ -258,6 +260,8 @@ class BaseLogger(ServiceLogger):
         >>> events[0]["event"], events[0]["action"], events[0]["logger"]
         ('User created', <LogAction.USER_REGISTRATION_SUCCESS: 'user_registration_success'>, 'user')
     """
+
+    __slots__ = ()
 
 
 def _level_of_status(status: int | str) -> int:

@@ -134,7 +134,7 @@ class State:
         self.capture: Capture | None = None
         # How lines are written while a test helper has changed structlog's chain.
         self.detour: Callable[[Target, str, Any, dict[str, Any]], None] | None = None
-        self.make_fallback: Callable[[], Way] | None = None
+        self.make_fallback: Callable[[], Way]  # set when the room is imported
         self._fallback: Way | None = None
         self._targets: weakref.WeakValueDictionary[str | None, Target] = weakref.WeakValueDictionary()
         self._lock = threading.RLock()
@@ -159,7 +159,6 @@ class State:
     def _unconfigured(self) -> Way:
         with self._lock:
             if self._fallback is None:
-                assert self.make_fallback is not None  # noqa: S101 - set when the room is imported
                 self._fallback = self.make_fallback()
                 self.refresh()
             return self._fallback

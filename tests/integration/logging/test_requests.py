@@ -163,3 +163,27 @@ async def test_nothing_of_a_request_is_left_afterwards(memory):
 
     assert "correlation_id" not in memory.events[-1]
     assert "endpoint" not in memory.events[-1]
+
+
+def test_a_reused_wsgi_thread_does_not_show_the_last_request_to_the_next(memory):
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/login":
+            bind(user_id="ada")
+        log.info("served")
+        start_response("200 OK", [])
+        return [b""]
+
+    def layer(environ, start_response):
+        token = enter_context(RequestContext(environ["ID"], environ["ID"], TraceContext.new()))
+        try:
+            return app(environ, start_response)
+        finally:
+            leave_context(token)
+
+    with ThreadPoolExecutor(1) as thread:
+        for number, path in enumerate(("/login", "/other")):
+            thread.submit(layer, {"PATH_INFO": path, "ID": f"c-{number}"}, lambda *_: None).result()
+
+    served = [event for event in memory.events if event["event"] == "served"]
+    assert [event.get("user_id") for event in served] == ["ada", None]
+    assert [event["correlation_id"] for event in served] == ["c-0", "c-1"]

@@ -13,6 +13,7 @@ from shared.logging import (
     MemorySink,
     bind,
     bound,
+    capture_logs,
     configure_logging,
     get_logger,
     unbind,
@@ -406,3 +407,27 @@ def test_nothing_is_printed_for_a_disabled_level_before_configuration(capfd):
     get_logger("unconfigured").debug("nothing")
 
     assert capfd.readouterr().out == ""
+
+
+def test_a_logger_has_the_interface_of_structlogs():
+    log = get_logger("i").bind(a=1)
+
+    assert isinstance(log, structlog.typing.BindableLogger)
+    assert structlog.get_context(log) == {"a": 1}
+    wanted = {name for name in dir(structlog.make_filtering_bound_logger(0)) if not name.startswith("_")}
+    assert wanted <= set(dir(log))
+
+
+def test_capture_works_with_loggers_that_structlog_has_cached(handle, memory):
+    structlog.configure(cache_logger_on_first_use=True)
+    cached = structlog.get_logger("cached")
+    cached.info("now it is built")
+
+    with capture_logs() as events:
+        cached.info("captured")
+    with structlog.testing.capture_logs() as theirs:
+        cached.info("by them too")
+
+    assert [event["event"] for event in events] == ["captured"]
+    assert [event["event"] for event in theirs] == ["by them too"]
+    assert len(memory.lines) == 1

@@ -1,3 +1,5 @@
+from contextvars import ContextVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,3 +133,27 @@ def test_the_memory_of_events_and_loggers_is_bounded(handle, memory):
 
     assert len(handle._pipeline._writers) <= 1024
     assert len(memory.lines) == 9000
+
+
+def test_an_id_of_hostile_content_stays_one_line(handle, memory):
+    with request_context(correlation_id="a\r\nSet-Cookie: x\u2028" * 5000, request_id="\ud800"):
+        log = get_logger()
+        for _ in range(3):
+            log.info("it")
+
+    for raw in memory._lines:
+        assert raw.count(b"\n") == 1
+        assert len(raw) <= 16_384
+        assert len(raw.decode().splitlines()) == 1
+
+
+def test_context_variables_of_others_are_not_looked_at(handle, memory):
+    class Untouchable:
+        def __getattribute__(self, name):
+            raise AssertionError("looked at")
+
+    for number in range(200):
+        ContextVar(f"structlog_{number}").set(Untouchable())
+    get_logger().info("it")
+
+    assert set(memory.events[0]) == {"timestamp", "level", "event", "service"}
