@@ -14,6 +14,15 @@ from shared.monitoring._accessors import (
     get_performance_recorder,
     get_tracer,
 )
+from shared.monitoring._alert import (
+    Alert,
+    BurnRateAlert,
+    DegradationAlert,
+    Finding,
+    Notification,
+    Severity,
+    ThresholdAlert,
+)
 from shared.monitoring._answer import HttpAnswer
 from shared.monitoring._builtin_checks import disk_check, memory_check, threshold_check
 from shared.monitoring._check import (
@@ -24,7 +33,9 @@ from shared.monitoring._check import (
     HealthSource,
     HealthStatus,
 )
+from shared.monitoring._dashboard import render_dashboard
 from shared.monitoring._endpoints import DetailPolicy, HealthEndpoints
+from shared.monitoring._evaluator import AlertEvaluator, FileLeaderLock, LeaderLock
 from shared.monitoring._events import (
     CheckChanged,
     DrainFinished,
@@ -32,6 +43,7 @@ from shared.monitoring._events import (
     LifecycleChanged,
     ReadinessChanged,
 )
+from shared.monitoring._health_metrics import health_metrics
 from shared.monitoring._http_metrics import FinishedRequest, HttpMetrics
 from shared.monitoring._lifecycle import Lifecycle, LifecycleState
 from shared.monitoring._loop import EventLoopMonitor
@@ -40,6 +52,7 @@ from shared.monitoring._metric_definition import DURATION_BUCKETS, MetricDefinit
 from shared.monitoring._metric_family import Counter, Gauge, Histogram
 from shared.monitoring._metrics import Metrics
 from shared.monitoring._monitor import monitor_api_call, monitor_task_execution
+from shared.monitoring._notify import EmailNotifier, Notifier, WebhookNotifier, log_notifier
 from shared.monitoring._otel import OpenTelemetryBridge
 from shared.monitoring._performance import PerformanceRecorder
 from shared.monitoring._process_metrics import ProcessMetrics, build_info
@@ -57,15 +70,32 @@ from shared.monitoring._room_metrics import (
     JobMetrics,
     ResilienceMetrics,
 )
+from shared.monitoring._rules import render_alertmanager, render_rules
 from shared.monitoring._signals import DrainOnSignal
+from shared.monitoring._slo import (
+    SLI,
+    SLO,
+    BurnWindow,
+    Selector,
+    availability,
+    latency,
+    seconds_of,
+    task_success,
+)
 from shared.monitoring._span import FinishedSpan, Span, SpanKind
 from shared.monitoring._span_export import BatchExporter, OtlpSender
 from shared.monitoring._tracer import SpanExporter, Tracer, is_sampled
 
 __all__ = [
     "DURATION_BUCKETS",
+    "SLI",
+    "SLO",
     "AIMetrics",
+    "Alert",
+    "AlertEvaluator",
     "BatchExporter",
+    "BurnRateAlert",
+    "BurnWindow",
     "BusinessMetrics",
     "CacheMetrics",
     "CheckCallable",
@@ -74,10 +104,14 @@ __all__ = [
     "CheckResult",
     "Counter",
     "DatabaseMetrics",
+    "DegradationAlert",
     "DetailPolicy",
     "DrainFinished",
     "DrainOnSignal",
+    "EmailNotifier",
     "EventLoopMonitor",
+    "FileLeaderLock",
+    "Finding",
     "FinishedRequest",
     "FinishedSpan",
     "FlagMetrics",
@@ -93,12 +127,15 @@ __all__ = [
     "HttpAnswer",
     "HttpMetrics",
     "JobMetrics",
+    "LeaderLock",
     "Lifecycle",
     "LifecycleChanged",
     "LifecycleState",
     "MemoryRollupStore",
     "MetricDefinition",
     "Metrics",
+    "Notification",
+    "Notifier",
     "OpenTelemetryBridge",
     "OtlpSender",
     "PerformanceRecorder",
@@ -110,10 +147,15 @@ __all__ = [
     "Rollup",
     "RollupKey",
     "RollupStore",
+    "Selector",
+    "Severity",
     "Span",
     "SpanExporter",
     "SpanKind",
+    "ThresholdAlert",
     "Tracer",
+    "WebhookNotifier",
+    "availability",
     "bound_of",
     "bucket_of",
     "build_info",
@@ -126,9 +168,17 @@ __all__ = [
     "get_performance_metrics",
     "get_performance_recorder",
     "get_tracer",
+    "health_metrics",
     "is_sampled",
+    "latency",
+    "log_notifier",
     "memory_check",
     "monitor_api_call",
     "monitor_task_execution",
+    "render_alertmanager",
+    "render_dashboard",
+    "render_rules",
+    "seconds_of",
+    "task_success",
     "threshold_check",
 ]

@@ -222,7 +222,8 @@ def test_fastapis_own_telemetry_and_ours_make_one_server_span(provider, tracer, 
 
         async def __call__(self, scope, receive, send):
             if scope["type"] != "http":
-                return await self.inner(scope, receive, send)
+                await self.inner(scope, receive, send)
+                return
             context = RequestContext("c-1", "r-1", TraceContext.new())
             self.tracing.on_request(Exchange(context))
             await self.inner(scope, receive, send)
