@@ -108,7 +108,7 @@ def test_a_service_that_never_failed_has_the_ratio_zero_and_no_alert(promtool, t
                         "value": 0,
                     }
                 ],
-            }
+            },
             quiet("AvailabilityBudgetBurnPage", "60m"),
             quiet("AvailabilityBudgetBurnTicket", "60m"),
         ],
