@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -118,9 +119,10 @@ class LoggingHandle:
         >>> handle.close()
     """
 
-    def __init__(self, pipeline: Pipeline, slot: RuntimeSlot, *, owns_sink: bool) -> None:
+    def __init__(self, pipeline: Pipeline, slot: RuntimeSlot, runtime: Runtime, *, owns_sink: bool) -> None:
         self._pipeline = pipeline
         self._slot = slot
+        self._runtime = runtime  # held: who holds the handle wants its logging to go on
         self._owns_sink = owns_sink
 
     @property
@@ -158,11 +160,7 @@ class LoggingHandle:
 
     def close(self) -> None:
         """Restore what was before and release the sink; safe to call twice."""
-        if not STATE.remove(self._slot, self._pipeline):
-            return
-        _PROCESS.sync()
-        if self._owns_sink:
-            self.sink.close()
+        _close(self._slot, self._pipeline, owns_sink=self._owns_sink)
 
     def __enter__(self) -> Self:
         return self
@@ -171,6 +169,14 @@ class LoggingHandle:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _close(slot: RuntimeSlot, pipeline: Pipeline, *, owns_sink: bool) -> None:
+    if not STATE.remove(slot, pipeline):
+        return
+    _PROCESS.sync()
+    if owns_sink:
+        pipeline.sink.close()
 
 
 def configure_logging(
@@ -202,7 +208,9 @@ def configure_logging(
     Each :class:`~shared.runtime.Runtime` has its own: two applications in one
     process keep their service names, levels and sinks apart. A line made outside
     of any configured runtime (by a server, or in a thread started without
-    context) goes to the one configured first.
+    context) goes to the one configured first. It goes on when the runtime is
+    closed, for the last lines of a service, and ends with the handle, or when
+    handle and runtime are both dropped.
 
     Args:
         settings: ``Settings``, its ``logging`` section, or a mapping with the
@@ -266,11 +274,11 @@ def configure_logging(
     pipeline.server_access = server_access
     if isinstance(opened, ThreadSink) and opened.report is None:
         opened.report = pipeline.dropped_line
-    slot = (runtime or current()).get(RuntimeSlot, lambda _runtime: RuntimeSlot())
-    handle = LoggingHandle(pipeline, slot, owns_sink=owned)
-    STATE.push(slot, pipeline, handle.close)
+    owner = runtime or current()
+    slot = STATE.slot_of(owner)
+    STATE.push(slot, pipeline, partial(_close, slot, pipeline, owns_sink=owned))
     _PROCESS.sync()
-    return handle
+    return LoggingHandle(pipeline, slot, owner, owns_sink=owned)
 
 
 def _current_settings() -> Any:

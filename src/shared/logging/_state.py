@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from shared.logging._levels import LevelMap
 from shared.logging._sinks import Sink
-from shared.runtime import after_fork_in_child, current
+from shared.runtime import Runtime, after_fork_in_child, current
 
 __all__ = ["STATE", "Capture", "RuntimeSlot", "State", "Target", "Way"]
 
@@ -87,11 +87,10 @@ def _target(name: str | None) -> Target:
 class RuntimeSlot:
     """The pipelines configured for one runtime; the last is in force.
 
-    Closing the runtime closes them. While none is open there is no ``close`` to
-    call, so that a runtime which has logged and ended properly owns nothing.
+    They outlive the closing of the runtime, which happens before the last lines of
+    a service and server are written, and end with their handles, or with a runtime
+    that is dropped.
     """
-
-    close: Callable[[], None]
 
     def __init__(self) -> None:
         self.stack: list[Way] = []
@@ -101,18 +100,16 @@ class RuntimeSlot:
         """Put *pipeline* in force; *closer* ends it."""
         self.stack.append(pipeline)
         self._closers[pipeline] = closer
-        self.close = self._close_all
 
     def drop(self, pipeline: Way) -> bool:
         """Take *pipeline* out; tell whether it was there."""
         if self._closers.pop(pipeline, None) is None:
             return False
         self.stack.remove(pipeline)
-        if not self.stack:
-            del self.close
         return True
 
-    def _close_all(self) -> None:
+    def close(self) -> None:
+        """End what is still open, last first."""
         for closer in list(self._closers.values())[::-1]:
             closer()
 
@@ -136,6 +133,7 @@ class State:
         self.detour: Callable[[Target, str, Any, dict[str, Any]], None] | None = None
         self.make_fallback: Callable[[], Way]  # set when the room is imported
         self._fallback: Way | None = None
+        self._by_runtime: weakref.WeakKeyDictionary[Runtime, RuntimeSlot] = weakref.WeakKeyDictionary()
         self._targets: weakref.WeakValueDictionary[str | None, Target] = weakref.WeakValueDictionary()
         self._lock = threading.RLock()
         after_fork_in_child(self)
@@ -151,7 +149,7 @@ class State:
         slots = self.slots
         if not slots:
             return self._unconfigured()
-        slot = current().find(RuntimeSlot)
+        slot = self._by_runtime.get(current())
         if slot is not None and slot.stack:
             return slot.stack[-1]
         return slots[0].stack[-1]
@@ -162,6 +160,15 @@ class State:
                 self._fallback = self.make_fallback()
                 self.refresh()
             return self._fallback
+
+    def slot_of(self, runtime: Runtime) -> RuntimeSlot:
+        """Return the slot of *runtime*; it is closed when the runtime is dropped."""
+        with self._lock:
+            slot = self._by_runtime.get(runtime)
+            if slot is None:
+                slot = self._by_runtime[runtime] = RuntimeSlot()
+                weakref.finalize(runtime, slot.close).atexit = False
+            return slot
 
     def push(self, slot: RuntimeSlot, pipeline: Way, closer: Callable[[], None]) -> None:
         """Put *pipeline* in force for the runtime of *slot*."""

@@ -182,23 +182,55 @@ def test_capture_and_levels_work_with_two_applications():
     assert [event["event"] for event in more] == ["yes"]
 
 
-def test_closing_the_runtime_ends_its_logging(memory):
+def test_logging_goes_on_when_its_runtime_is_closed(memory):
+    """The last lines of a service and its server come after that."""
     before = world()
     own = runtime.Runtime("own")
-    handle = configure_logging({}, sink=memory, runtime=own)
+    handle = configure_logging({}, sink=memory, format="json", runtime=own)
 
     own.close()
+    with runtime.use(own):
+        get_logger().info("stopped")
     handle.close()
+
+    assert memory.events[0]["event"] == "stopped"
+    assert world() == before
+
+
+def test_a_restarted_runtime_still_has_its_own_pipeline(memory):
+    other = MemorySink()
+    own = runtime.Runtime("own")
+    with (
+        configure_logging({}, sink=other, format="json"),
+        configure_logging({}, sink=memory, format="json", runtime=own),
+    ):
+        own.close()
+        own.reopen()
+        with runtime.use(own):
+            get_logger().info("it")
+        own.close()
+
+    assert [len(memory.lines), len(other.lines)] == [1, 0]
+
+
+def test_logging_ends_with_a_runtime_that_is_dropped(memory):
+    before = world()
+    own = runtime.Runtime("own")
+    configure_logging({}, sink=memory, runtime=own)
+
+    own.close()
+    del own
+    gc.collect()
 
     assert world() == before
 
 
-def test_a_runtime_that_logged_and_closed_owns_nothing(memory):
-    own = runtime.Runtime("own")
-    configure_logging({}, sink=memory, runtime=own).close()
+def test_a_handle_keeps_its_logging_alive(memory):
+    with configure_logging({}, sink=memory, format="json", runtime=runtime.Runtime("own")):
+        gc.collect()
+        get_logger().info("it")
 
-    del own
-    gc.collect()  # a ResourceWarning would fail the test
+    assert memory.events[0]["event"] == "it"
 
 
 def test_the_settings_in_force_are_used_when_none_are_given(memory):
