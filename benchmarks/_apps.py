@@ -26,22 +26,28 @@ def starlette(middleware: tuple[Any, ...] = ()) -> Any:
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
-    async def thing(request: Any) -> Any:
-        return JSONResponse({**ANSWER, "id": int(request.path_params["item_id"])})
+    def endpoint() -> Any:
+        async def thing(request: Any) -> Any:
+            return JSONResponse({**ANSWER, "id": int(request.path_params["item_id"])})
 
-    return Starlette(routes=[Route(path, thing) for path in ROUTES], middleware=list(middleware))
+        return thing
+
+    return Starlette(routes=[Route(path, endpoint()) for path in ROUTES], middleware=list(middleware))
 
 
 def fastapi(middleware: tuple[Any, ...] = ()) -> Any:
     """Return the service on FastAPI: an included router, a typed path parameter, a dict."""
     from fastapi import APIRouter, FastAPI
 
-    async def thing(item_id: int) -> dict[str, Any]:
-        return {**ANSWER, "id": item_id}
+    def endpoint() -> Any:
+        async def thing(item_id: int) -> dict[str, Any]:
+            return {**ANSWER, "id": item_id}
+
+        return thing
 
     router = APIRouter()
     for path in ROUTES:
-        router.add_api_route(path, thing, response_model=None)
+        router.add_api_route(path, endpoint(), response_model=None)
     app = FastAPI(middleware=list(middleware))
     app.include_router(router)
     return app

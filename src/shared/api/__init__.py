@@ -9,7 +9,7 @@ from shared.api._accept import prefers_problem
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
-from shared.api._jobs import AccessSink, Job, ResponseHeaders
+from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
 from shared.api._models import Envelope, ErrorBody, ErrorEnvelope, Problem
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
@@ -23,6 +23,7 @@ __all__ = [
     "ErrorEnvelope",
     "ErrorRenderer",
     "Exchange",
+    "InFlight",
     "Job",
     "LayerOptions",
     "Outcome",

@@ -1,12 +1,13 @@
 """Where further jobs plug into the one layer."""
 
+from collections.abc import Hashable
 from typing import Protocol
 
 from shared.api._errors import Reply
 from shared.api._exchange import Exchange, RequestFinished
 from shared.errors import SharedError
 
-__all__ = ["AccessSink", "Job", "ResponseHeaders"]
+__all__ = ["AccessSink", "InFlight", "Job", "ResponseHeaders"]
 
 
 class AccessSink(Protocol):
@@ -23,6 +24,22 @@ class AccessSink(Protocol):
 
     def write(self, fields: dict[str, object], *, level: str) -> object:
         """Write one line; must not raise."""
+
+
+class InFlight(Protocol):
+    """Who waits for the requests under way; :class:`shared.monitoring.Lifecycle` does.
+
+    Example:
+        >>> from shared.monitoring import Lifecycle
+        >>> lifecycle: InFlight = Lifecycle()
+        >>> lifecycle.enter("a request"); lifecycle.leave("a request")
+    """
+
+    def enter(self, key: Hashable) -> None:
+        """Count the request until :meth:`leave`; must not raise."""
+
+    def leave(self, key: Hashable) -> None:
+        """Stop counting it; unknown keys are ignored."""
 
 
 class ResponseHeaders(Protocol):

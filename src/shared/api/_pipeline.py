@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.api._errors import ErrorRenderer, Reply, safe_text
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
-from shared.api._jobs import AccessSink, Job
+from shared.api._jobs import AccessSink, InFlight, Job
 from shared.api._options import LayerOptions
 from shared.context import RequestContext, TraceContext, is_valid_id, new_identity
 from shared.errors import BadRequestError, ErrorMap, PayloadTooLargeError, SharedError
@@ -46,6 +46,7 @@ class Pipeline:
             runtime when None and the options ask for a log.
         jobs: Further jobs, in the order in which they decide.
         observers: Called with :class:`RequestFinished` after each exchange.
+        in_flight: Told of each exchange from its first to its last moment; may be set later.
         clock: Monotonic seconds.
 
     Thread-safe; holds no state of any request.
@@ -66,6 +67,7 @@ class Pipeline:
         access: AccessSink | None = None,
         jobs: Iterable[Job] = (),
         observers: Iterable[Observer] = (),
+        in_flight: InFlight | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.options = options = options or LayerOptions()
@@ -73,6 +75,7 @@ class Pipeline:
         self.clock = clock
         self.limit = options.max_body_bytes
         self.renderer = ErrorRenderer.from_options(options, runtime.get(ErrorMap, lambda _: ErrorMap()))
+        self.in_flight = in_flight
         self.jobs = tuple(jobs)
         self.on_request = tuple(job.on_request for job in self.jobs if _overrides(job, "on_request"))
         self.on_request_async = tuple(

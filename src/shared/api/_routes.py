@@ -35,6 +35,7 @@ class RouteIndex:
     def __init__(self, router: Any) -> None:
         self._router = router
         self._by_endpoint: dict[int, tuple[_Leaf, ...]] = {}
+        self._by_route: dict[tuple[int, int], tuple[_Leaf, ...]] = {}
         self._kept: list[Any] = []  # keeps endpoints alive: their id() is the key
         self._rebuilds = 0
 
@@ -59,8 +60,13 @@ class RouteIndex:
         effective = fastapi.get("effective_route_context") if isinstance(fastapi, dict) else None
         if effective is not None and getattr(effective, "original_route", None) is route:
             route = effective
+        found = self._by_route.get((id(leaves), id(route)))
+        if found is not None:
+            return found
         same = tuple(leaf for leaf in leaves if leaf.route is route) or leaves
-        if len(same) == 1:
+        if len(same) == 1 and route is not None:
+            # Both are kept alive by the index, so their ids stay theirs.
+            self._by_route[id(leaves), id(route)] = same
             return same
         path = scope["path"]
         for loose in (False, True):
@@ -87,7 +93,7 @@ class RouteIndex:
             # Not reachable from the router: remember that, or each request would walk.
             index[id(endpoint)] = ()
             kept.append(endpoint)
-        self._by_endpoint, self._kept = index, kept
+        self._by_endpoint, self._kept, self._by_route = index, kept, {}
         return index[id(endpoint)]
 
     def _walk(self, router: Any, prefix: str, depth: int) -> Iterator[tuple[Any, _Leaf]]:

@@ -149,6 +149,8 @@ class WsgiExchange(Exchange):
             (runtime, context), self._tokens = self._tokens, None
             # Without this the two would keep each other until the garbage collector comes.
             self.environ.pop(EXCHANGE_KEY, None)
+            if self._pipeline.in_flight is not None:
+                self._pipeline.in_flight.leave(self)
             leave_context(context)
             leave_runtime(runtime)
 

@@ -58,6 +58,9 @@ class AsgiLayer:
         scope[EXCHANGE_KEY] = exchange = HttpExchange(self, scope, receive, send)
         runtime_token = enter_runtime(pipeline.runtime)
         context_token = enter_context(exchange.context)
+        in_flight = pipeline.in_flight
+        if in_flight is not None:
+            in_flight.enter(exchange)
         try:
             refusal: Any = None
             if exchange.may_have_body:
@@ -80,6 +83,8 @@ class AsgiLayer:
         finally:
             # Without this the two would keep each other until the garbage collector comes.
             scope.pop(EXCHANGE_KEY, None)
+            if in_flight is not None:
+                in_flight.leave(exchange)
             leave_context(context_token)
             leave_runtime(runtime_token)
 
@@ -103,10 +108,15 @@ class AsgiLayer:
         scope[EXCHANGE_KEY] = exchange
         runtime_token = enter_runtime(self.pipeline.runtime)
         context_token = enter_context(exchange.context)
+        in_flight = self.pipeline.in_flight
+        if in_flight is not None:
+            in_flight.enter(exchange)
         try:
             await exchange.run()
         finally:
             # Without this the two would keep each other until the garbage collector comes.
             scope.pop(EXCHANGE_KEY, None)
+            if in_flight is not None:
+                in_flight.leave(exchange)
             leave_context(context_token)
             leave_runtime(runtime_token)

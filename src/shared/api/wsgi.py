@@ -63,6 +63,8 @@ class WsgiLayer:
             return self._inside(environ, start_response)
         environ[EXCHANGE_KEY] = exchange = WsgiExchange(self, environ, start_response)
         pipeline = self.pipeline
+        if pipeline.in_flight is not None:
+            pipeline.in_flight.enter(exchange)
         try:
             try:
                 refusal: Any = exchange.bound_input() if exchange.may_have_body() else None

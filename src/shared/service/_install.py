@@ -160,8 +160,9 @@ def _install_parts(app: Any, service: Service) -> None:
     face = _face(service.kind)
     options = _options(service)
     if "request_layer" not in service.without:
-        jobs = [] if "drain" in service.without else [_in_flight(service)]
-        face.install_layer(app, options, runtime=service.runtime, jobs=jobs)
+        pipeline = face.install_layer(app, options, runtime=service.runtime)
+        if "drain" not in service.without:
+            pipeline.in_flight = service.lifecycle
         service.note(Part("request_layer", "correlation and request ids, context, timing, the 500 path"))
         for name, (does, names) in _LAYER_PARTS.items():
             if service.wants(name, does):
@@ -227,23 +228,6 @@ def _silence_uvicorn() -> Callable[[], None]:
         logger.handlers, logger.propagate = before
 
     return undo
-
-
-def _in_flight(service: Service) -> Any:
-    from shared.api import Job, RequestFinished
-
-    lifecycle = service.lifecycle
-
-    class InFlight(Job):
-        """Counts requests, so that the drain can wait for them."""
-
-        def on_request(self, exchange: Any) -> None:
-            lifecycle.enter(exchange.context)
-
-        def on_finish(self, event: RequestFinished) -> None:
-            lifecycle.leave(event.context)
-
-    return InFlight()
 
 
 def _hook_lifecycle(app: Any, service: Service) -> None:
