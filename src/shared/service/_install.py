@@ -1,9 +1,8 @@
 """``install(app)``: one call for FastAPI, Starlette and Flask."""
 
 import atexit
-import logging
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -166,8 +165,7 @@ def _install_parts(app: Any, service: Service) -> None:
         service.note(Part("request_layer", "correlation and request ids, context, timing, the 500 path"))
         for name, (does, names) in _LAYER_PARTS.items():
             if service.wants(name, does):
-                undo = _silence_uvicorn() if name == "access_log" else None
-                service.note(Part(name, does, settings=service.show(*names)), undo)
+                service.note(Part(name, does, settings=service.show(*names)))
     else:
         service.wants("request_layer", "ids, access log, headers, limits")
     if service.wants("errors", "every error leaves as an envelope or problem details"):
@@ -216,18 +214,6 @@ def _options(service: Service) -> "LayerOptions":
     if "tracing" in service.without:
         overrides["trace"] = False
     return LayerOptions.from_settings(service.settings, **overrides)
-
-
-def _silence_uvicorn() -> Callable[[], None]:
-    """Turn uvicorn's own access lines off: it skips the work when nobody listens."""
-    logger = logging.getLogger("uvicorn.access")
-    before = (logger.handlers, logger.propagate)
-    logger.handlers, logger.propagate = [], False
-
-    def undo() -> None:
-        logger.handlers, logger.propagate = before
-
-    return undo
 
 
 def _hook_lifecycle(app: Any, service: Service) -> None:

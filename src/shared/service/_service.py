@@ -117,7 +117,9 @@ class Service:
         does = "structured log lines with ids, redacted; stdlib, servers and warnings in the same stream"
         if not self.wants("logging", does):
             return
-        handle = configure_logging(self.settings)
+        # Where the layer writes a line per request, the server need not.
+        layered = self.kind != "worker" and not self.without & {"access_log", "request_layer"}
+        handle = configure_logging(self.settings, server_access=not layered)
         part = Part("logging", does, settings=self.show("LOG_LEVEL", "LOG_FORMAT", "LOG_SINK"))
         self.note(part, handle.close)
 
