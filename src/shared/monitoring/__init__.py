@@ -6,6 +6,7 @@ Importing the room loads the standard library only.
 
 from shared.monitoring._accessors import (
     cleanup_old_metrics,
+    get_error_tracker,
     get_health_registry,
     get_health_status,
     get_lifecycle,
@@ -35,6 +36,8 @@ from shared.monitoring._check import (
 )
 from shared.monitoring._dashboard import render_dashboard
 from shared.monitoring._endpoints import DetailPolicy, HealthEndpoints
+from shared.monitoring._error_report import ErrorFrame, ErrorReport
+from shared.monitoring._error_tracking import ErrorReporter, ErrorTracker
 from shared.monitoring._evaluator import AlertEvaluator, FileLeaderLock, LeaderLock
 from shared.monitoring._events import (
     CheckChanged,
@@ -45,6 +48,7 @@ from shared.monitoring._events import (
 )
 from shared.monitoring._health_metrics import health_metrics
 from shared.monitoring._http_metrics import FinishedRequest, HttpMetrics
+from shared.monitoring._introspection import ReportOnSignal, RuntimeReport
 from shared.monitoring._lifecycle import Lifecycle, LifecycleState
 from shared.monitoring._loop import EventLoopMonitor
 from shared.monitoring._metric_collect import Reading
@@ -71,6 +75,7 @@ from shared.monitoring._room_metrics import (
     ResilienceMetrics,
 )
 from shared.monitoring._rules import render_alertmanager, render_rules
+from shared.monitoring._sentry import SentryReporter, scrub_sentry_event
 from shared.monitoring._signals import DrainOnSignal
 from shared.monitoring._slo import (
     SLI,
@@ -109,6 +114,10 @@ __all__ = [
     "DrainFinished",
     "DrainOnSignal",
     "EmailNotifier",
+    "ErrorFrame",
+    "ErrorReport",
+    "ErrorReporter",
+    "ErrorTracker",
     "EventLoopMonitor",
     "FileLeaderLock",
     "Finding",
@@ -142,12 +151,15 @@ __all__ = [
     "ProcessMetrics",
     "ReadinessChanged",
     "Reading",
+    "ReportOnSignal",
     "RequestTracing",
     "ResilienceMetrics",
     "Rollup",
     "RollupKey",
     "RollupStore",
+    "RuntimeReport",
     "Selector",
+    "SentryReporter",
     "Severity",
     "Span",
     "SpanExporter",
@@ -161,6 +173,7 @@ __all__ = [
     "build_info",
     "cleanup_old_metrics",
     "disk_check",
+    "get_error_tracker",
     "get_health_registry",
     "get_health_status",
     "get_lifecycle",
@@ -178,6 +191,7 @@ __all__ = [
     "render_alertmanager",
     "render_dashboard",
     "render_rules",
+    "scrub_sentry_event",
     "seconds_of",
     "task_success",
     "threshold_check",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from shared.monitoring._builtin_checks import memory_check
+from shared.monitoring._error_tracking import ErrorTracker
 from shared.monitoring._lifecycle import Lifecycle
 from shared.monitoring._metrics import Metrics
 from shared.monitoring._performance import PerformanceRecorder
@@ -44,6 +45,22 @@ def get_metrics() -> Metrics:
         1.0
     """
     return current().get(Metrics, _metrics)
+
+
+def get_error_tracker() -> ErrorTracker:
+    """Return the current runtime's error tracker, built from the settings on first use.
+
+    With ``SENTRY_DSN`` set it reports to Sentry; without, to nobody until
+    :meth:`ErrorTracker.add_reporter` is called.
+
+    Raises:
+        MissingDependencyError: ``SENTRY_DSN`` is set and the extra ``sentry`` is missing.
+
+    Example:
+        >>> get_error_tracker().capture(ValueError("nobody is told"))
+        False
+    """
+    return current().get(ErrorTracker, _error_tracker)
 
 
 def get_tracer() -> Tracer:
@@ -163,6 +180,29 @@ def _recorder(runtime: Runtime) -> PerformanceRecorder:
         runtime.get(RollupStore, lambda _: MemoryRollupStore()),  # type: ignore[type-abstract]
         metrics=runtime.get(Metrics, _metrics),
         retention_days=get_settings().monitoring.METRICS_RETENTION_DAYS,
+    )
+
+
+def _error_tracker(runtime: Runtime) -> ErrorTracker:
+    from shared.config import get_settings
+
+    del runtime
+    settings = get_settings()
+    dsn = settings.monitoring.SENTRY_DSN
+    if dsn is None:
+        return ErrorTracker()
+    from shared.monitoring._sentry import SentryReporter
+
+    app = settings.app
+    return ErrorTracker(
+        [
+            SentryReporter(
+                str(dsn),
+                service=app.SERVICE_NAME,
+                version=app.SERVICE_VERSION,
+                environment=str(app.ENVIRONMENT),
+            )
+        ]
     )
 
 

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import UTC, datetime
+from typing import Any
 
 from shared.errors import InvalidArgumentError
 from shared.monitoring._check import CheckCallable, HealthCheck, HealthSource, HealthStatus
@@ -196,6 +197,11 @@ class HealthRegistry:
             if not future.done():
                 runner.give_up(future)
         return self._judge(runners)
+
+    def last_results(self) -> dict[str, str | dict[str, Any]]:
+        """Return what is known of every check, without running any."""
+        known = {name: runner.state.result for name, runner in self._runners.items()}
+        return {name: "unknown" if result is None else result.public() for name, result in known.items()}
 
     def _usable_loop(self) -> asyncio.AbstractEventLoop | None:
         loop = None if self._loop is None else self._loop()
