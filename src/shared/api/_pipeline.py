@@ -85,6 +85,7 @@ class Pipeline:
         )
         self.traces = options.trace
         self.api_version = options.api_version
+        self.awaits = any(waits for _, waits in self.on_request_async)
         self.on_headers = tuple(job.on_headers for job in self.jobs if _overrides(job, "on_headers"))
         self.decorates = bool(self.on_headers) or options.server_timing
         self._observers: tuple[Observer, ...] = (
@@ -209,14 +210,6 @@ class Pipeline:
         """Return the value of ``Server-Timing``: milliseconds to the first byte."""
         return f"app;dur={(exchange.first_byte - exchange.started) * 1000:.2f}"
 
-    def label(self, route_of: Callable[[Any, int], str], request: Any, status: int) -> str:
-        """Return the route's template; an application that cannot tell must not lose its answer for it."""
-        try:
-            return route_of(request, status)
-        except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
-            _log.exception("the route of a request could not be told")
-            return UNMATCHED
-
     # -- the end ---------------------------------------------------------------------
 
     def finish(self, exchange: Exchange) -> None:
@@ -229,7 +222,8 @@ class Pipeline:
         status = exchange.status
         if not status:  # the client left, or the server gave up, before the answer began
             exchange.status = status = _CLIENT_CLOSED
-        access = self._access
+        access, observers, event = self._access, self._observers, None
+        route = exchange.route if observers else ""
         if access is not None:
             path = exchange.path
             seconds = exchange.ended - exchange.started
@@ -242,7 +236,7 @@ class Pipeline:
                 fields: dict[str, object] = {
                     "method": exchange.method,
                     "path": path if len(path) <= _MAX_PATH else path[:_MAX_PATH],
-                    "route": exchange.route,
+                    "route": route or exchange.route,
                     "status": status,
                     # Microseconds, cut: rounding costs twice as much.
                     "duration_ms": int(seconds * 1e6) / 1e3,
@@ -256,8 +250,11 @@ class Pipeline:
                     access.write(fields, level=level)
                 except Exception:  # noqa: BLE001 - the answer is out; a log must not spoil it
                     _log.exception("the access log failed")
-        if self._observers:
-            self._announce(exchange)
+        for observer in observers:
+            try:
+                observer(event := event or exchange.finished_event(route))
+            except Exception:  # noqa: BLE001 - an observer must not harm the request
+                _log.exception("an observer of finished requests failed")
 
     def _level(self, exchange: Exchange, status: int, seconds: float) -> str | None:
         """Return the level of the access line, or None for no line."""
@@ -273,14 +270,6 @@ class Pipeline:
                 return None
             return "info"
         return "warning" if exchange.outcome is _COMPLETED else "info"
-
-    def _announce(self, exchange: Exchange) -> None:
-        event = exchange.finished_event()
-        for observer in self._observers:
-            try:
-                observer(event)
-            except Exception:  # noqa: BLE001 - an observer must not harm the request
-                _log.exception("an observer of finished requests failed")
 
     def report(self, exchange: Exchange, exc: BaseException, what: str) -> None:
         """Log an exception that nobody foresaw, with its traceback and the request's ids."""
@@ -314,6 +303,12 @@ def log_error(exchange: Exchange | None, exc: BaseException, known: SharedError 
         _log.error("unhandled error", exc_info=exc)
     else:
         _log.warning("%s: %s", type(exc).__name__, safe_text(exc))
+
+
+def untold_route() -> str:
+    """Return the label of a request whose router failed to tell; its answer must not be lost for it."""
+    _log.exception("the route of a request could not be told")
+    return UNMATCHED
 
 
 def asynchronous_only(jobs: Iterable[Job]) -> list[str]:

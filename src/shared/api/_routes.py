@@ -17,6 +17,7 @@ _MAX_REBUILDS: Final = 100  # an application that makes a route per request gets
 class _Leaf(NamedTuple):
     template: str
     route: Any
+    endpoint: Any
     is_router: bool  # a mount whose own router found nothing
 
 
@@ -25,8 +26,8 @@ class RouteIndex:
 
     Frameworks differ, by version, in what they leave in the scope: the matched
     route, FastAPI's effective route of an included router, or only the endpoint.
-    The endpoint is always the last match, so it leads; the route object and, for
-    an application mounted twice, the path choose between several.
+    The endpoint is always that of the last match; a route counts when its endpoint
+    is that one, and the path chooses for an application that is mounted twice.
 
     Args:
         router: The outermost router; its routes may still grow.
@@ -34,9 +35,10 @@ class RouteIndex:
 
     def __init__(self, router: Any) -> None:
         self._router = router
+        # By id(); the leaves keep routes and endpoints alive, so ids are not reused.
+        self._by_route: dict[int, tuple[_Leaf, ...]] = {}
         self._by_endpoint: dict[int, tuple[_Leaf, ...]] = {}
-        self._by_route: dict[tuple[int, int], tuple[_Leaf, ...]] = {}
-        self._kept: list[Any] = []  # keeps endpoints alive: their id() is the key
+        self._strangers: list[Any] = []
         self._rebuilds = 0
 
     def __call__(self, scope: Any, status: int) -> str:
@@ -44,59 +46,54 @@ class RouteIndex:
         endpoint = scope.get("endpoint")
         if endpoint is None:
             return UNMATCHED
-        leaves = self._by_endpoint.get(id(endpoint))
-        if leaves is None:
-            leaves = self._rebuild(endpoint)
-        if len(leaves) > 1:
-            leaves = self._choose(leaves, scope)
-        if not leaves:
-            return UNMATCHED
+        route = scope.get("route")
+        fastapi = scope.get("fastapi")
+        if fastapi is not None:
+            effective = fastapi.get("effective_route_context")
+            if effective is not None and effective.original_route is route:
+                route = effective
+        leaves = self._by_route.get(id(route))
+        if leaves is None or leaves[0].endpoint is not endpoint:
+            leaves = self._by_endpoint.get(id(endpoint))
+            if leaves is None:
+                leaves = self._rebuild(endpoint)
+        if len(leaves) != 1:
+            leaves = self._choose(leaves, scope["path"])
+            if not leaves:
+                return UNMATCHED
         leaf = leaves[0]
         return UNMATCHED if leaf.is_router and status in (404, 307, 403) else leaf.template
 
-    def _choose(self, leaves: tuple[_Leaf, ...], scope: Any) -> tuple[_Leaf, ...]:
-        route = scope.get("route")
-        fastapi = scope.get("fastapi")
-        effective = fastapi.get("effective_route_context") if isinstance(fastapi, dict) else None
-        if effective is not None and getattr(effective, "original_route", None) is route:
-            route = effective
-        found = self._by_route.get((id(leaves), id(route)))
-        if found is not None:
-            return found
-        same = tuple(leaf for leaf in leaves if leaf.route is route) or leaves
-        if len(same) == 1 and route is not None:
-            # Both are kept alive by the index, so their ids stay theirs.
-            self._by_route[id(leaves), id(route)] = same
-            return same
-        path = scope["path"]
+    def _choose(self, leaves: tuple[_Leaf, ...], path: str) -> tuple[_Leaf, ...]:
         for loose in (False, True):
-            for leaf in same:
+            for leaf in leaves:
                 if _pattern(leaf.template, loose).match(path):
                     return (leaf,)
-        return same[:1]
+        return leaves[:1]
 
     def templates(self) -> tuple[str, ...]:
         """Return every template there is, sorted."""
-        found = {leaf.template for _, leaf in self._walk(self._router, "", 0) if not leaf.is_router}
+        found = {leaf.template for leaf in self._walk(self._router, "", 0) if not leaf.is_router}
         return tuple(sorted(found))
 
     def _rebuild(self, endpoint: Any) -> tuple[_Leaf, ...]:
         if self._rebuilds >= _MAX_REBUILDS:
             return ()
         self._rebuilds += 1
-        index: dict[int, tuple[_Leaf, ...]] = {}
-        kept = []
-        for found, leaf in self._walk(self._router, "", 0):
-            index[id(found)] = (*index.get(id(found), ()), leaf)
-            kept.append(found)
-        if id(endpoint) not in index:
+        by_route: dict[int, tuple[_Leaf, ...]] = {}
+        by_endpoint: dict[int, tuple[_Leaf, ...]] = {}
+        for leaf in self._walk(self._router, "", 0):
+            for index, key in ((by_route, id(leaf.route)), (by_endpoint, id(leaf.endpoint))):
+                index[key] = (*index.get(key, ()), leaf)
+        if id(endpoint) not in by_endpoint:
             # Not reachable from the router: remember that, or each request would walk.
-            index[id(endpoint)] = ()
-            kept.append(endpoint)
-        self._by_endpoint, self._kept, self._by_route = index, kept, {}
-        return index[id(endpoint)]
+            self._strangers.append(endpoint)
+        for stranger in self._strangers:
+            by_endpoint.setdefault(id(stranger), ())
+        self._by_route, self._by_endpoint = by_route, by_endpoint
+        return by_endpoint[id(endpoint)]
 
-    def _walk(self, router: Any, prefix: str, depth: int) -> Iterator[tuple[Any, _Leaf]]:
+    def _walk(self, router: Any, prefix: str, depth: int) -> Iterator[_Leaf]:
         if depth > _MAX_DEPTH:
             return
         for route, effective in _contexts(getattr(router, "routes", None) or ()):
@@ -107,10 +104,10 @@ class RouteIndex:
             if getattr(shown, "host", None) is not None and endpoint is None:
                 yield from self._walk(inner, prefix, depth + 1)
             elif endpoint is not None and path is not None:
-                yield endpoint, _Leaf(prefix + path, effective or route, is_router=False)
+                yield _Leaf(prefix + path, effective or route, endpoint, is_router=False)
             elif inner is not None and path is not None:  # a mount
                 below = bool(getattr(shown, "routes", None))
-                yield inner, _Leaf(prefix + path, shown, is_router=below)
+                yield _Leaf(prefix + path, shown, inner, is_router=below)
                 yield from self._walk(shown, prefix + path.removesuffix("/{path}"), depth + 1)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from shared.api._errors import Reply
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
-from shared.api._pipeline import Pipeline, log_error
+from shared.api._pipeline import Pipeline, log_error, untold_route
 from shared.context import RequestContext, enter_context, leave_context, new_identity
 from shared.errors import SharedError
 from shared.runtime import Runtime, enter_runtime, leave_runtime
@@ -194,15 +194,6 @@ class WsgiExchange(Exchange):
 
     # -- the request's side --------------------------------------------------------
 
-    def may_have_body(self) -> bool:
-        """Tell whether a body can follow."""
-        environ = self.environ
-        return bool(
-            environ.get("CONTENT_LENGTH")
-            or "HTTP_TRANSFER_ENCODING" in environ
-            or environ.get("wsgi.input_terminated")
-        )
-
     def bound_input(self) -> SharedError | None:
         """Put the limit around the body; returns the error for a declared length that is refused, or None."""
         environ = self.environ
@@ -237,7 +228,10 @@ class WsgiExchange(Exchange):
         self.status = int(status[:3])
         self.first_byte = pipeline.clock()
         # Now, and not at the end: Flask clears the request out of the environ before.
-        self._route = pipeline.label(self._layer.route_of, self.environ, self.status)
+        try:
+            self._route = self._layer.route_of(self.environ, self.status)
+        except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
+            self._route = untold_route()
         plans = pipeline.text_docs if self.path in pipeline.docs_paths else pipeline.text
         pairs, names = plans[self.https]
         context = self.context

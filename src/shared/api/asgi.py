@@ -67,7 +67,10 @@ class AsgiLayer:
                 refusal = exchange.refuse_body()
                 receive = exchange.receive
             if pipeline.on_request_async and refusal is None:
-                refusal = await pipeline.ask_jobs_async(exchange)
+                if pipeline.awaits:
+                    refusal = await pipeline.ask_jobs_async(exchange)
+                else:
+                    refusal = pipeline.ask_jobs(exchange)
             if refusal is None:
                 await self.app(scope, receive, exchange.send)
                 if not exchange.finished:

@@ -67,7 +67,13 @@ class WsgiLayer:
             pipeline.in_flight.enter(exchange)
         try:
             try:
-                refusal: Any = exchange.bound_input() if exchange.may_have_body() else None
+                refusal: Any = None
+                if (
+                    environ.get("CONTENT_LENGTH")
+                    or "HTTP_TRANSFER_ENCODING" in environ
+                    or "wsgi.input_terminated" in environ  # HTTP/2 announces no length
+                ):
+                    refusal = exchange.bound_input()
                 if pipeline.on_request and refusal is None:
                     refusal = pipeline.ask_jobs(exchange)
                 if refusal is None:

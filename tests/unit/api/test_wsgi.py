@@ -632,3 +632,14 @@ def test_job_that_can_be_awaited_or_not_is_asked(layer):
             raise AssertionError
 
     assert wsgi(layer(ok(), jobs=[Both(Reply(204))])).status == 204
+
+
+def test_router_that_cannot_tell_its_route_does_not_harm_the_answer(runtime, lines, caplog):
+    def confused(environ, status):
+        raise LookupError
+
+    answer = wsgi(WsgiLayer(ok(), Pipeline(runtime=runtime, access=lines), route_of=confused))
+
+    assert answer.body == b"ok"
+    assert lines.only["route"] == "unmatched"
+    assert "could not be told" in caplog.text
