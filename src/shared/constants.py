@@ -185,6 +185,7 @@ class ErrorCode(StrEnum):
     CONFIGURATION_ERROR = "CONFIGURATION_ERROR"
     CONFLICT = "CONFLICT"
     CSRF_FAILED = "CSRF_FAILED"
+    DATABASE_ERROR = "DATABASE_ERROR"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     DECRYPTION_FAILED = "DECRYPTION_FAILED"
     EXTERNAL_SERVICE_ERROR = "EXTERNAL_SERVICE_ERROR"
@@ -195,15 +196,18 @@ class ErrorCode(StrEnum):
     INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     INVALID_STATE = "INVALID_STATE"
+    LOCK_TIMEOUT = "LOCK_TIMEOUT"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     MIGRATION_ERROR = "MIGRATION_ERROR"
     MISSING_DEPENDENCY = "MISSING_DEPENDENCY"
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
     NOT_FOUND = "NOT_FOUND"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    POOL_EXHAUSTED = "POOL_EXHAUSTED"
     PRECONDITION_FAILED = "PRECONDITION_FAILED"
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    TRANSACTION_CONFLICT = "TRANSACTION_CONFLICT"
     UNSAFE_URL = "UNSAFE_URL"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     VALIDATION_ERROR = "VALIDATION_ERROR"
@@ -224,6 +228,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.CONFIGURATION_ERROR: "Invalid configuration",
     ErrorCode.CONFLICT: "The resource is in a conflicting state",
     ErrorCode.CSRF_FAILED: "The request did not come from this site",
+    ErrorCode.DATABASE_ERROR: "The database could not answer",
     ErrorCode.DEADLINE_EXCEEDED: "The request took too long",
     ErrorCode.DECRYPTION_FAILED: "Protected data cannot be read",
     ErrorCode.EXTERNAL_SERVICE_ERROR: "An external service failed",
@@ -234,15 +239,18 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.INSUFFICIENT_STOCK: "Insufficient stock",
     ErrorCode.INTERNAL_ERROR: "Internal server error",
     ErrorCode.INVALID_STATE: "The resource does not allow this now",
+    ErrorCode.LOCK_TIMEOUT: "The resource is in use by somebody else",
     ErrorCode.METHOD_NOT_ALLOWED: "Method not allowed",
     ErrorCode.MIGRATION_ERROR: "A migration failed",
     ErrorCode.MISSING_DEPENDENCY: "An optional library is not installed",
     ErrorCode.NOT_ACCEPTABLE: "No acceptable representation",
     ErrorCode.NOT_FOUND: "Resource not found",
     ErrorCode.PAYLOAD_TOO_LARGE: "Request body too large",
+    ErrorCode.POOL_EXHAUSTED: "Too many requests are waiting for the database",
     ErrorCode.PRECONDITION_FAILED: "Precondition failed",
     ErrorCode.RATE_LIMIT_EXCEEDED: "Too many requests",
     ErrorCode.SERVICE_UNAVAILABLE: "Service temporarily unavailable",
+    ErrorCode.TRANSACTION_CONFLICT: "The data was changed by somebody else at the same time",
     ErrorCode.UNSAFE_URL: "The URL may not be used",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "Unsupported media type",
     ErrorCode.VALIDATION_ERROR: "Invalid input data",

@@ -15,6 +15,8 @@ show, and the HTTP status it becomes at the edge::
     │   │   ├── InsufficientBalanceError
     │   │   ├── InsufficientStockError
     │   │   ├── InvalidStateError          a transition the state machine refuses
+    │   │   ├── LockTimeoutError           somebody else holds the lock
+    │   │   ├── TransactionConflictError   changed by somebody else at the same time
     │   │   ├── UserAlreadyExistsError
     │   │   └── WebhookReplayError         delivered before: answer 200
     │   ├── GoneError                      410
@@ -39,6 +41,7 @@ show, and the HTTP status it becomes at the edge::
         ├── ConfigurationError             500
         │   ├── InvalidArgumentError       500  also a ValueError
         │   └── UnsupportedCallableError   500  also a TypeError
+        ├── DatabaseError                  500
         ├── DeadlineExceededError          504  also a TimeoutError
         ├── DecryptionError                500
         ├── ExternalServiceError           502
@@ -47,7 +50,8 @@ show, and the HTTP status it becomes at the edge::
         ├── MissingDependencyError         500  also an ImportError
         ├── ServiceUnavailableError        503
         │   ├── BulkheadFullError          503  too many calls at once
-        │   └── CircuitOpenError
+        │   ├── CircuitOpenError
+        │   └── PoolExhaustedError         no database connection came free in time
         └── WorkflowError                  500
 
 Foreign exceptions become ours through an :class:`ErrorMap`, which services extend.
@@ -70,6 +74,7 @@ from shared.errors._business import (
     InsufficientStockError,
     InvalidStateError,
     InventoryItemNotFoundError,
+    LockTimeoutError,
     MethodNotAllowedError,
     NotAcceptableError,
     OrderNotFoundError,
@@ -78,6 +83,7 @@ from shared.errors._business import (
     RateLimitError,
     ReservationNotFoundError,
     ResourceNotFoundError,
+    TransactionConflictError,
     UnsafeUrlError,
     UnsupportedMediaTypeError,
     UserAlreadyExistsError,
@@ -91,6 +97,7 @@ from shared.errors._infrastructure import (
     BulkheadFullError,
     CircuitOpenError,
     ConfigurationError,
+    DatabaseError,
     DeadlineExceededError,
     DecryptionError,
     ExternalServiceError,
@@ -98,6 +105,7 @@ from shared.errors._infrastructure import (
     InvalidArgumentError,
     MigrationError,
     MissingDependencyError,
+    PoolExhaustedError,
     ServiceUnavailableError,
     UnsupportedCallableError,
     WorkflowError,
@@ -119,6 +127,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CsrfError",
+    "DatabaseError",
     "DeadlineExceededError",
     "DecryptionError",
     "ErrorMap",
@@ -130,18 +139,21 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidStateError",
     "InventoryItemNotFoundError",
+    "LockTimeoutError",
     "MethodNotAllowedError",
     "MigrationError",
     "MissingDependencyError",
     "NotAcceptableError",
     "OrderNotFoundError",
     "PayloadTooLargeError",
+    "PoolExhaustedError",
     "PreconditionFailedError",
     "RateLimitError",
     "ReservationNotFoundError",
     "ResourceNotFoundError",
     "ServiceUnavailableError",
     "SharedError",
+    "TransactionConflictError",
     "UnsafeUrlError",
     "UnsupportedCallableError",
     "UnsupportedMediaTypeError",

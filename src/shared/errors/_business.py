@@ -271,6 +271,30 @@ class ConflictError(BusinessError):
     status = 409
 
 
+class LockTimeoutError(ConflictError):
+    """Somebody else holds the lock, for longer than the caller was ready to wait.
+
+    Example:
+        >>> LockTimeoutError("lock 'user:7' was not free within 2.0 s").retryable
+        True
+    """
+
+    code = ErrorCode.LOCK_TIMEOUT
+    retryable = True
+
+
+class TransactionConflictError(ConflictError):
+    """Somebody else changed the same data at the same time; the same call may succeed later.
+
+    Example:
+        >>> TransactionConflictError("row changed since it was read").retryable
+        True
+    """
+
+    code = ErrorCode.TRANSACTION_CONFLICT
+    retryable = True
+
+
 class UserAlreadyExistsError(ConflictError):
     """A user with this name or address exists.
 

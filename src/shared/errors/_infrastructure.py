@@ -68,6 +68,17 @@ class MissingDependencyError(InfrastructureError, ImportError):
         self.name = library
 
 
+class DatabaseError(InfrastructureError):
+    """The database refused a statement, or answered with nonsense.
+
+    Example:
+        >>> DatabaseError("relation 'orders' does not exist: run the migrations").status
+        500
+    """
+
+    code = ErrorCode.DATABASE_ERROR
+
+
 class DecryptionError(InfrastructureError):
     """Protected data was changed, moved, or encrypted with a key that is gone.
 
@@ -146,6 +157,17 @@ class BulkheadFullError(ServiceUnavailableError):
     """
 
     code = ErrorCode.BULKHEAD_FULL
+
+
+class PoolExhaustedError(ServiceUnavailableError):
+    """Every connection of the pool is in use, and none came back in time.
+
+    Example:
+        >>> PoolExhaustedError("all 20 connections were in use for 5.0 s").retryable
+        True
+    """
+
+    code = ErrorCode.POOL_EXHAUSTED
 
 
 class CircuitOpenError(ServiceUnavailableError):

@@ -1,0 +1,117 @@
+"""What the synchronous and the asynchronous side of a database share."""
+
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+
+from sqlalchemy.engine import Engine
+
+from shared.database._engines import Engines, Plan, make_engine
+from shared.database._events import ReplicaEjected
+from shared.database._options import DatabaseOptions
+from shared.database._pool import PoolSnapshot, PoolWatch
+from shared.database._session import Stickiness
+from shared.database._sqlite import MemoryFile
+from shared.database._url import Target, parse_url
+from shared.database._watch import QueryWatch
+from shared.errors import ConfigurationError
+from shared.runtime import Events, current
+
+__all__ = ["Core"]
+
+
+class Core:
+    """Targets, watches, and which replica comes next. Knows no connection."""
+
+    def __init__(
+        self,
+        url: str,
+        replicas: Iterable[str],
+        options: DatabaseOptions,
+        *,
+        name: str,
+        events: Events | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.target = parse_url(url, options)
+        self.replicas: tuple[Target, ...] = tuple(parse_url(each, options) for each in replicas)
+        self.events = current().events if events is None else events
+        self.memory = MemoryFile() if self.target.in_memory else None
+        self.stickiness = Stickiness(self.target.options.sticky_seconds, clock)
+        self.pools = PoolWatch(name, self.events)
+        self.closed = False
+        self._turn = itertools.count()
+        self._primaries: weakref.WeakSet[Engines] = weakref.WeakSet()
+        self._ejected: dict[int, float] = {}
+
+    def make_engines(self, *, asynchronous: bool, replica: int | None = None) -> Engines:
+        """Return new engines, of the primary or of a replica.
+
+        Raises:
+            ConfigurationError: The database was closed.
+        """
+        if self.closed:
+            msg = f"database {self.name!r} is closed: make a new Database, or keep this one open for longer"
+            raise ConfigurationError(msg)
+        engines = Engines(self._plan(replica), pools=self.pools, asynchronous=asynchronous)
+        if replica is None:
+            self._primaries.add(engines)
+        return engines
+
+    def make_probe(self, replica: int | None) -> Engine:
+        """Return an engine with one connection of its own, outside of the pool's budget."""
+        return make_engine(self._plan(replica), read_only=True, asynchronous=False, alone=True)
+
+    def _plan(self, replica: int | None) -> Plan:
+        target = self.target if replica is None else self.replicas[replica]
+        options = target.options
+        watch = QueryWatch(
+            self.name, target.system, self.events, threshold=options.slow_query_seconds, echo=options.echo
+        )
+        memory = self.memory if replica is None else None
+        return Plan(target, watch, memory, replica=replica is not None)
+
+    def snapshot(self) -> PoolSnapshot:
+        """Return the numbers of the process' pools of the primary, added up."""
+        pools = [engine.pool for engines in list(self._primaries) for engine in engines.all]
+        limit = self.target.options.max_connections
+        return PoolSnapshot(
+            self.name,
+            used=sum(pool.checkedout() for pool in pools),  # type: ignore[attr-defined]
+            idle=sum(pool.checkedin() for pool in pools),  # type: ignore[attr-defined]
+            maximum=limit * max(1, len(pools)),
+            waiting=self.pools.waiting,
+            timeouts=self.pools.timeouts,
+        )
+
+    def choose_replica(self) -> int | None:
+        """Return the number of the replica to read from, or None for the primary."""
+        if not self.replicas or self.stickiness.is_sticky():
+            return None
+        now = self.clock()
+        usable = [n for n in range(len(self.replicas)) if self._ejected.get(n, 0.0) <= now]
+        return usable[next(self._turn) % len(usable)] if usable else None
+
+    def eject(self, replica: int) -> None:
+        """Leave *replica* alone for a while."""
+        seconds = self.target.options.replica_retry_seconds
+        self._ejected[replica] = self.clock() + seconds
+        self.events.emit(ReplicaEjected(self.name, replica + 1, seconds))
+
+    def where(self, replica: int | None = None) -> str:
+        """Return the address without its password, for messages."""
+        return (self.target if replica is None else self.replicas[replica]).masked
+
+    def close(self) -> None:
+        """Refuse new engines and delete what stood in for memory."""
+        self.closed = True
+        if self.memory is not None:
+            self.memory.close()
+
+    def after_fork(self) -> None:
+        """Replace what a fork may have left locked."""
+        self.pools.lock = threading.Lock()
+        self.pools.waiting = 0

@@ -1,0 +1,133 @@
+"""Connection pools that know how long somebody waited, and say so when nothing comes free."""
+
+import threading
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+
+from shared.database._events import PoolWaited
+from shared.errors import PoolExhaustedError, ServiceUnavailableError
+from shared.runtime import Events
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool.base import ConnectionPoolEntry
+
+__all__ = ["AsyncTimedPool", "PoolSnapshot", "PoolWatch", "TimedPool"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSnapshot:
+    """The numbers of a pool at one moment.
+
+    Attributes:
+        name: Name of the pool: that of the database, and what it is for.
+        used: Connections in use.
+        idle: Connections open and free.
+        maximum: Connections it may open; 0 is without limit.
+        waiting: Callers that wait for one.
+        timeouts: Callers that gave up, since the start.
+
+    Example:
+        >>> PoolSnapshot("main", used=20, idle=0, maximum=20, waiting=3, timeouts=0).is_full
+        True
+    """
+
+    name: str
+    used: int
+    idle: int
+    maximum: int
+    waiting: int
+    timeouts: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next caller must wait."""
+        return 0 < self.maximum <= self.used
+
+
+class PoolWatch:
+    """What the pools of one database share: who waits, who listens, whether it drains."""
+
+    __slots__ = ("draining", "events", "lock", "name", "timeouts", "waiting")
+
+    def __init__(self, name: str, events: Events) -> None:
+        self.name = name
+        self.events = events
+        self.waiting = 0
+        self.timeouts = 0
+        self.draining = False
+        self.lock = threading.Lock()
+
+    def wait(self, pool: "QueuePool", get: Any) -> "ConnectionPoolEntry":
+        """Get a connection with *get*; count, time and tell.
+
+        Raises:
+            PoolExhaustedError: None came free in time.
+            ServiceUnavailableError: The database is draining.
+        """
+        if self.draining:
+            msg = f"database {self.name!r} is shutting down: no new work is begun"
+            raise ServiceUnavailableError(msg, retry_after=1)
+        with self.lock:
+            self.waiting += 1
+        begin, timed_out = perf_counter(), False
+        try:
+            return get()  # type: ignore[no-any-return]
+        except PoolTimeoutError as exc:
+            timed_out = True
+            with self.lock:
+                self.timeouts += 1
+            raise _exhausted(self.name, pool) from exc
+        finally:
+            with self.lock:
+                self.waiting -= 1
+            if self.events.has_listeners(PoolWaited):
+                self.events.emit(PoolWaited(self.name, perf_counter() - begin, timed_out))
+
+
+def _exhausted(name: str, pool: QueuePool) -> PoolExhaustedError:
+    seconds, limit = pool.timeout(), pool.size() + pool._max_overflow  # noqa: SLF001 - no accessor for it
+    return PoolExhaustedError(
+        f"all {limit} connections of database {name!r} were in use for {seconds:g} s: close sessions "
+        "sooner, keep slow calls out of transactions, or raise DB_POOL_SIZE",
+        details={"limit": limit, "waited": seconds},
+        retry_after=1,
+    )
+
+
+class _Timed(QueuePool):
+    """Adds the watch to a queue pool."""
+
+    watch: PoolWatch
+
+    def _do_get(self) -> "ConnectionPoolEntry":
+        return self.watch.wait(self, super()._do_get)
+
+    def recreate(self) -> QueuePool:
+        twin = super().recreate()
+        twin.watch = self.watch  # type: ignore[attr-defined]
+        return twin
+
+
+class TimedPool(_Timed):
+    """For synchronous engines."""
+
+
+class AsyncTimedPool(_Timed, AsyncAdaptedQueuePool):
+    """For asynchronous engines; closes by force outside of an event loop."""
+
+    def _close_connection(self, connection: Any, *, terminate: bool = False) -> None:
+        from sqlalchemy.util.concurrency import in_greenlet
+
+        if in_greenlet():
+            super()._close_connection(connection, terminate=terminate)
+            return
+        dialect = self._dialect
+        if dialect.has_terminate:
+            super()._close_connection(connection, terminate=True)
+            return
+        # psycopg closes in a coroutine; what it would do there is this one call.
+        dialect.get_driver_connection(connection).pgconn.finish()

@@ -1,0 +1,116 @@
+"""Times every statement, logs the slow ones, refuses to write where only reading is allowed."""
+
+from time import perf_counter
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+
+from shared.database._events import QueryFinished, SlowQuery
+from shared.database._faults import hide_values
+from shared.database._fingerprint import caller, fingerprint, normalise, operation_of
+from shared.errors import ConfigurationError
+from shared.logging import get_logger
+from shared.runtime import Events
+
+__all__ = ["READ_ONLY", "QueryWatch", "refusal"]
+
+#: Execution option of an engine whose statements may only read.
+READ_ONLY: Final = "shared_read_only"
+_READS: Final = frozenset(
+    {"BEGIN", "COMMIT", "DEALLOCATE", "DESCRIBE", "EXPLAIN", "FETCH", "PRAGMA", "RELEASE", "ROLLBACK",
+     "SAVEPOINT", "SELECT", "SET", "SHOW", "TABLE", "VALUES", "WITH"}
+)  # fmt: skip
+
+
+def refusal(operation: str) -> ConfigurationError:
+    """Return the error for a write in a session that only reads."""
+    return ConfigurationError(
+        f"{operation} in a session that only reads: use db.session() or db.transaction() to write"
+    )
+
+
+class QueryWatch:
+    """Listens to the statements of the engines of one database.
+
+    Args:
+        database: Its name.
+        system: ``postgresql`` or ``sqlite``.
+        events: Who is told.
+        threshold: Seconds from which a statement is slow.
+        echo: Whether every statement is logged.
+    """
+
+    def __init__(self, database: str, system: str, events: Events, *, threshold: float, echo: bool) -> None:
+        self.database = database
+        self.system = system
+        self.events = events
+        self.threshold = threshold
+        self.echo = echo
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to *engine*."""
+        event.listen(engine, "before_cursor_execute", self._before)
+        event.listen(engine, "after_cursor_execute", self._after)
+        event.listen(engine, "handle_error", self._failed)
+
+    def _before(
+        self, connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool
+    ) -> None:
+        if connection._execution_options.get(READ_ONLY):  # noqa: SLF001 - once per statement
+            operation = operation_of(statement)
+            writes = context is not None and (context.isinsert or context.isupdate or context.isdelete)
+            if writes or operation not in _READS:
+                raise refusal(operation)
+        if context is not None:
+            context.shared_begin = perf_counter()
+
+    def _after(
+        self, _connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, many: bool
+    ) -> None:
+        seconds = perf_counter() - context.shared_begin
+        slow = seconds >= self.threshold
+        if slow:
+            self._slow(statement, seconds)
+        if self.echo:
+            get_logger("shared.database").info(
+                "statement", statement=normalise(statement), seconds=round(seconds, 6), database=self.database
+            )
+        if self.events.has_listeners(QueryFinished):
+            self._tell(statement, seconds, "", slow, many)
+
+    def _failed(self, context: Any) -> None:
+        error = context.sqlalchemy_exception
+        if isinstance(error, DBAPIError):
+            hide_values(error)
+        execution = context.execution_context
+        if execution is None or context.statement is None or not self.events.has_listeners(QueryFinished):
+            return
+        seconds = perf_counter() - getattr(execution, "shared_begin", perf_counter())
+        kind = type(context.original_exception).__name__
+        self._tell(context.statement, seconds, kind, seconds >= self.threshold, many=False)
+
+    def _tell(self, statement: str, seconds: float, error: str, slow: bool, many: bool) -> None:
+        self.events.emit(
+            QueryFinished(
+                self.database, self.system, operation_of(statement), seconds, statement, error, slow, many
+            )
+        )
+
+    def _slow(self, statement: str, seconds: float) -> None:
+        found = SlowQuery(
+            self.database, self.system, operation_of(statement), seconds, self.threshold,
+            fingerprint(statement), normalise(statement), caller(),
+        )  # fmt: skip
+        get_logger("shared.database").warning(
+            "slow query",
+            database=found.database,
+            operation=found.operation,
+            seconds=round(seconds, 4),
+            threshold=self.threshold,
+            fingerprint=found.fingerprint,
+            statement=found.statement,
+            caller=found.caller,
+        )
+        self.events.emit(found)
