@@ -90,11 +90,18 @@ def tables_of(*rooms: str, metadata: MetaData | None = None) -> list[Table]:
             not imported.
 
     Example:
-        >>> [table.info["room"] for table in tables_of("database")][:1]
-        ['database']
+        >>> from sqlalchemy.orm import Mapped, mapped_column
+        >>> class Stamp(Base):
+        ...     __tablename__ = "docs_stamps"
+        ...     __room__ = "post"
+        ...     id: Mapped[int] = mapped_column(primary_key=True)
+        >>> [table.name for table in tables_of("post")]
+        ['docs_stamps']
     """
     found = [
-        table for table in (metadata or Base.metadata).sorted_tables if table.info.get("room", "service") in rooms
+        table
+        for table in (metadata or Base.metadata).sorted_tables
+        if table.info.get("room", "service") in rooms
     ]
     missing = _without(rooms, found)
     if missing:

@@ -1,5 +1,6 @@
 """The database: engines, sessions, transactions, replicas and a clean end, for threads."""
 
+import sys
 import threading
 import time
 import warnings
@@ -352,7 +353,12 @@ class Database:
 
     def __del__(self) -> None:
         core = getattr(self, "_core", None)
-        if core is None or core.closed or not (self._all() or (self._aio and self._aio._all())):  # noqa: SLF001
+        if (
+            sys.is_finalizing()
+            or core is None
+            or core.closed
+            or not (self._all() or (self._aio and self._aio.is_open))
+        ):
             return
         warnings.warn(
             f"unclosed {self!r}: use it in a with block, or call close()",

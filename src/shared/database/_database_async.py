@@ -128,6 +128,11 @@ class AsyncDatabase:
         """``postgresql`` or ``sqlite``."""
         return self._core.target.system
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there are connections to close."""
+        return bool(self._ended)
+
     def _of(self, replica: int | None = None) -> Engines:
         loop = asyncio.get_running_loop()
         last, engines = self._last

@@ -114,7 +114,9 @@ class Money(TypeDecorator[Decimal]):
         Raises:
             InvalidArgumentError: The operation would not be exact on every engine.
         """
-        if op in _REFUSED or (op is operators.mul and (isinstance(value, bool) or not isinstance(value, int))):
+        if op in _REFUSED or (
+            op is operators.mul and (isinstance(value, bool) or not isinstance(value, int))
+        ):
             msg = "money in SQL is multiplied by whole numbers only and not divided: do it in Python"
             raise InvalidArgumentError(msg)
         return Integer() if op is operators.mul else self

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,6 @@ from shared.errors import ConfigurationError, ServiceUnavailableError, SharedErr
 
 if TYPE_CHECKING:
     from shared.database._core import Core
-    from shared.database._database import Database
 
 __all__ = ["Attempt", "Transaction", "outcome_of", "refuse_block", "tell_retry"]
 
@@ -24,6 +23,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _CO_COROUTINE: Final = 0x80
+
+
+class Opener(Protocol):
+    """What a transaction needs of its database."""
+
+    _core: "Core"
+
+    def _open(self, isolation: str | None, *, read_only: bool) -> Session: ...
 
 
 class Attempt:
@@ -53,7 +60,7 @@ class Transaction:
 
     def __init__(
         self,
-        database: "Database",
+        database: Opener,
         isolation: str | None,
         policy: TransactionRetry,
         *,

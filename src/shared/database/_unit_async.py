@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,12 +15,20 @@ from shared.database._unit import Attempt, outcome_of, refuse_block, tell_retry
 from shared.errors import UnsupportedCallableError
 
 if TYPE_CHECKING:
-    from shared.database._database_async import AsyncDatabase
+    from shared.database._core import Core
 
 __all__ = ["AsyncTransaction"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class AsyncOpener(Protocol):
+    """What a transaction needs of its database."""
+
+    _core: "Core"
+
+    def _open(self, isolation: str | None, *, read_only: bool) -> AsyncSession: ...
 
 
 class AsyncTransaction:
@@ -43,7 +51,7 @@ class AsyncTransaction:
 
     def __init__(
         self,
-        database: "AsyncDatabase",
+        database: AsyncOpener,
         isolation: str | None,
         policy: TransactionRetry,
         *,

@@ -10,7 +10,6 @@ from shared.errors._business import (
     AuthorizationError,
     BadRequestError,
     BusinessError,
-    ConflictError,
     GoneError,
     MethodNotAllowedError,
     NotAcceptableError,
@@ -21,6 +20,7 @@ from shared.errors._business import (
     UnsupportedMediaTypeError,
     ValidationError,
 )
+from shared.errors._conflict import ConflictError
 from shared.errors._infrastructure import (
     DeadlineExceededError,
     ExternalServiceError,

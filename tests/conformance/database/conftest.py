@@ -34,7 +34,19 @@ class Postgres:
         if os.geteuid() == 0:
             os.chown(self.home, NOBODY, NOBODY)
             self.as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        self.run("initdb", "-D", self.home / "data", "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8")
+        self.run(
+            "initdb",
+            "-D",
+            self.home / "data",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-sync",
+            "--locale=C",
+            "-E",
+            "UTF8",
+        )
         self.start()
 
     def run(self, program, *arguments):

@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from shared.database import Database, DatabaseOptions, TransactionRetry, TransactionRetried, on_commit
+from shared.database import Database, DatabaseOptions, TransactionRetried, TransactionRetry, on_commit
 from shared.errors import (
     ConfigurationError,
     ConflictError,
@@ -74,7 +74,10 @@ def test_a_read_only_transaction_refuses_a_write_hidden_in_a_query(counters, sys
     else:
         hidden = text("with x as (update counters set value = 9 returning 1) select * from x")
 
-    with pytest.raises(ConfigurationError, match="only reads"), counters.transaction(read_only=True) as session:
+    with (
+        pytest.raises(ConfigurationError, match="only reads"),
+        counters.transaction(read_only=True) as session,
+    ):
         session.execute(hidden)
 
     assert value_of(counters) == 0
@@ -97,7 +100,9 @@ def test_lost_updates_do_not_happen_at_the_highest_isolation(counters):
 
     def buyer():
         for _ in range(10):
-            counters.transaction(isolation="SERIALIZABLE", retry=TransactionRetry(50, NOW.backoff)).run(raise_by_one)
+            counters.transaction(isolation="SERIALIZABLE", retry=TransactionRetry(50, NOW.backoff)).run(
+                raise_by_one
+            )
 
     threads = [threading.Thread(target=buyer) for _ in range(8)]
     for thread in threads:
@@ -241,7 +246,10 @@ def test_an_exhausted_pool_is_a_clear_error(url):
     with Database(url, options=options) as db, db.read() as session:
         session.execute(text("select 1"))
 
-        with pytest.raises(PoolExhaustedError, match=r"all 1 connections .* 0.05 s") as caught, db.read() as other:
+        with (
+            pytest.raises(PoolExhaustedError, match=r"all 1 connections .* 0.05 s") as caught,
+            db.read() as other,
+        ):
             other.execute(text("select 1"))
 
     assert caught.value.status == 503

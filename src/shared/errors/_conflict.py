@@ -1,0 +1,93 @@
+"""Errors of the caller who came at the wrong moment (409)."""
+
+from shared.constants import ErrorCode
+from shared.errors._business import BusinessError
+
+
+class ConflictError(BusinessError):
+    """The present state of the resource does not allow this.
+
+    Example:
+        >>> ConflictError("order 'o-7' was changed by somebody else").code
+        <ErrorCode.CONFLICT: 'CONFLICT'>
+    """
+
+    code = ErrorCode.CONFLICT
+    status = 409
+
+
+class LockTimeoutError(ConflictError):
+    """Somebody else holds the lock, for longer than the caller was ready to wait.
+
+    Example:
+        >>> LockTimeoutError("lock 'user:7' was not free within 2.0 s").retryable
+        True
+    """
+
+    code = ErrorCode.LOCK_TIMEOUT
+    retryable = True
+
+
+class TransactionConflictError(ConflictError):
+    """Somebody else changed the same data at the same time; the same call may succeed later.
+
+    Example:
+        >>> TransactionConflictError("row changed since it was read").retryable
+        True
+    """
+
+    code = ErrorCode.TRANSACTION_CONFLICT
+    retryable = True
+
+
+class UserAlreadyExistsError(ConflictError):
+    """A user with this name or address exists.
+
+    Example:
+        >>> isinstance(UserAlreadyExistsError("the name is taken"), ConflictError)
+        True
+    """
+
+
+class InvalidStateError(ConflictError):
+    """The state machine has no such transition from here.
+
+    Example:
+        >>> str(InvalidStateError("order 'o-7' is shipped and cannot be cancelled").code)
+        'INVALID_STATE'
+    """
+
+    code = ErrorCode.INVALID_STATE
+
+
+class InsufficientBalanceError(ConflictError):
+    """The balance does not cover the amount.
+
+    Example:
+        >>> InsufficientBalanceError(details={"missing": "12.50"}).to_dict()["message"]
+        'Insufficient balance'
+    """
+
+    code = ErrorCode.INSUFFICIENT_BALANCE
+
+
+class InsufficientStockError(ConflictError):
+    """Fewer items are available than were asked for.
+
+    Example:
+        >>> InsufficientStockError(details={"asked": 3, "available": 1}).status
+        409
+    """
+
+    code = ErrorCode.INSUFFICIENT_STOCK
+
+
+class WebhookReplayError(ConflictError):
+    """This delivery was accepted before; answer it with 200, so that the supplier stops.
+
+    Example:
+        >>> WebhookReplayError().status
+        409
+    """
+
+    code = ErrorCode.WEBHOOK_REPLAYED
