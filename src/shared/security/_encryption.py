@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import ConfigurationError, DecryptionError, InvalidArgumentError
@@ -96,11 +97,9 @@ def decrypt(token: str | bytes, keys: EncryptionKeys, *, purpose: str, context: 
     """
     key_id, raw = _parsed(token)
     cipher = _cipher(keys, key_id, purpose, raw)
-    from cryptography.exceptions import InvalidTag
-
     try:
         return cipher.decrypt(raw[_NONCE:_RANDOM], raw[_RANDOM:], _bound(key_id, purpose, context))
-    except InvalidTag as exc:
+    except _library()[1] as exc:
         msg = f"data encrypted with key {key_id!r} was changed or belongs to another purpose or context"
         raise DecryptionError(msg, cause=exc) from exc
 
@@ -258,11 +257,18 @@ def _plain_bytes(value: object) -> bytes:
     return bytes(value)
 
 
-def _cipher(keys: EncryptionKeys, key_id: str, purpose: str, random: bytes) -> "AESGCM":
+@cache
+def _library() -> "tuple[type[AESGCM], type[Exception]]":
+    """Return what is needed of ``cryptography``, imported by the first call that encrypts."""
+    from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+    return AESGCM, InvalidTag
+
+
+def _cipher(keys: EncryptionKeys, key_id: str, purpose: str, random: bytes) -> "AESGCM":
     key = keys.derive(key_id, use="encrypt", purpose=purpose)
-    return AESGCM(hmac.digest(key, random[:_NONCE], "sha256"))
+    return _library()[0](hmac.digest(key, random[:_NONCE], "sha256"))
 
 
 def _bound(key_id: str, purpose: str, context: Context) -> bytes:
@@ -279,7 +285,7 @@ def _bound(key_id: str, purpose: str, context: Context) -> bytes:
         else:
             msg = f"context must be text, bytes or whole numbers, got {type(part).__name__}"
             raise ConfigurationError(msg)
-    return b"".join(len(part).to_bytes(8, "big") + part for part in encoded)
+    return b"".join([len(part).to_bytes(8, "big") + part for part in encoded])
 
 
 def _parsed(token: object) -> tuple[str, bytes]:

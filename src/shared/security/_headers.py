@@ -38,8 +38,8 @@ class HeaderPolicy:
         https_headers: Sent over https in addition.
 
     Raises:
-        ConfigurationError: A name is no header name, or a value holds a control
-            character (a line break would forge headers) or non-ASCII text.
+        ConfigurationError: A name is no header name or stands there twice, or a value
+            holds a control character (a line break would forge headers) or non-ASCII text.
 
     Example:
         >>> dict(HeaderPolicy.api.headers(https=False))["X-Content-Type-Options"]
@@ -59,6 +59,11 @@ class HeaderPolicy:
     def __init__(self, headers: Given = (), *, https_headers: Given = ()) -> None:
         self._plain = _checked(headers)
         self._https = (*self._plain, *_checked(https_headers))
+        names = [name.lower() for name, _ in self._https]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            msg = f"header {twice!r} stands there twice"
+            raise ConfigurationError(msg)
         self._raw_plain = _raw(self._plain)
         self._raw_https = _raw(self._https)
 

@@ -79,6 +79,7 @@ class HtmlPolicy:
     tags: Iterable[str] = ()
     attributes: Mapping[str, Iterable[str]] = field(default_factory=dict)
     url_schemes: Iterable[str] = ("https", "http", "mailto")
+    _arguments: dict[str, Any] = field(init=False, repr=False, compare=False)  # for nh3, made once
 
     def __post_init__(self) -> None:
         tags = _words("tag", self.tags, _ACTIVE_TAGS)
@@ -99,6 +100,15 @@ class HtmlPolicy:
         object.__setattr__(self, "tags", tags)
         object.__setattr__(self, "attributes", MappingProxyType(attributes))
         object.__setattr__(self, "url_schemes", schemes)
+        arguments = {
+            "tags": set(tags),
+            # Without an entry for "*" the library lets its own choice through.
+            "attributes": {"*": set(), **{tag: set(names) for tag, names in attributes.items()}},
+            "url_schemes": set(schemes),
+            "strip_comments": True,
+            "link_rel": "noopener noreferrer nofollow",
+        }
+        object.__setattr__(self, "_arguments", arguments)
 
 
 def sanitize_html(html: str, policy: HtmlPolicy | None = None, *, max_length: int = _MAX_LENGTH) -> str:
@@ -141,12 +151,7 @@ def sanitize_html(html: str, policy: HtmlPolicy | None = None, *, max_length: in
     try:
         return nh3.clean(
             html.encode("utf-8", "replace").decode(),  # lone surrogates cannot leave Python
-            tags=set(rules.tags),
-            # Without an entry for "*" the library lets its own choice through.
-            attributes={"*": set(), **{tag: set(names) for tag, names in rules.attributes.items()}},
-            url_schemes=set(rules.url_schemes),
-            strip_comments=True,
-            link_rel="noopener noreferrer nofollow",
+            **rules._arguments,  # noqa: SLF001 - the two are one
         )
     except BaseException as exc:
         if (

@@ -10,6 +10,7 @@ __all__ = ["MASK", "SHORTEST", "mask", "mask_text", "mask_url", "mask_with"]
 
 MASK: Final = "***"
 
+_MAX_PASSES: Final = 8  # hostile text must not buy more
 SHORTEST: Final = 10  # "Basic" and four characters; nothing shorter has the shape of a secret
 
 # --- shapes of secrets -----------------------------------------------------------
@@ -19,7 +20,9 @@ _PEM: Final = re.compile(
     r".*?(?:-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-_JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}")
+# The dots are optional, so that a run without them is consumed and not tried again
+# from each "eyJ" inside of it; whether there were any is looked at afterwards.
+_JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{4,}+((?:\.[A-Za-z0-9_-]*+){0,4}+)")
 # Words that follow "Bearer" in prose and in a WWW-Authenticate challenge.
 _BEARER: Final = re.compile(
     r"\b(bearer[ \t]+)(?!(?:auth|authentication|authorization|challenge|credentials?|format|header|is|or|and"
@@ -63,7 +66,7 @@ _KEYS: Final = _keys(
 # port is no password.
 _PORT: Final = r"(?!\d{1,5}(?:[/?#,]|\Z))"
 _USERINFO: Final = re.compile(
-    rf"(://[^\s/:@?#\[\"'<>]*:){_PORT}(?:(?:(?!://)[^\s\"'<>?#])*|(?:(?!://)[^\s\"'<>])*)@"
+    rf"(://[^\s/:@?#\[\"'<>]*:)(?!//){_PORT}(?:(?:(?!://)[^\s\"'<>?#])*|(?:(?!://)[^\s\"'<>])*)@"
 )
 # The same where the whole text is known to be a URL: spaces do not end it and the
 # scheme may be absent.
@@ -151,17 +154,24 @@ def mask_text(text: str) -> str:
 def mask_with(text: str, verdicts: Verdicts) -> str:
     """Do the work of :func:`mask_text` under *verdicts*; substring tests first, they are nearly free."""
     if ":" in text or "=" in text:
-        return _mask_named(text, verdicts)
+        return _settled(text, verdicts)
     return _mask_shapes(text) if len(text) >= SHORTEST else text
+
+
+def _settled(text: str, verdicts: Verdicts) -> str:
+    """Mask until nothing is left to mask: a masked part may lay a name bare that it was glued to."""
+    for _ in range(_MAX_PASSES):
+        masked = _mask_named(text, verdicts)
+        if masked == text:
+            break
+        text = masked
+    return text
 
 
 def _mask_named(text: str, verdicts: Verdicts) -> str:
     if "://" in text:
         text = _mask_locations(text)
-    text = _mask_assignments(text, verdicts)
-    shaped = _mask_shapes(text)
-    # A masked shape may lay a name bare that it was glued to.
-    return text if shaped == text else _mask_assignments(shaped, verdicts)
+    return _mask_shapes(_mask_assignments(text, verdicts))
 
 
 def _mask_shapes(text: str) -> str:
@@ -173,7 +183,7 @@ def _mask_shapes(text: str) -> str:
         text = _KEYS.sub(MASK, text)
     if "." in text:
         if "eyJ" in text:
-            text = _JWT.sub(MASK, text)
+            text = _JWT.sub(_mask_jwt, text)
         if "SG." in text or "ya29." in text:
             text = _KEYS.sub(MASK, text)
     if " " in text:
@@ -202,6 +212,10 @@ def _mask_locations(text: str) -> str:
         text = _USERINFO.sub(rf"\1{MASK}@", text)
         text = _USER_TOKEN.sub(rf"\1{MASK}@", text)
     return _HOOKS.sub(rf"\1{MASK}", text)
+
+
+def _mask_jwt(match: re.Match[str]) -> str:
+    return MASK if match[1] else match[0]
 
 
 def _mask_basic(match: re.Match[str]) -> str:

@@ -132,6 +132,16 @@ def test_name_that_is_no_header_name_is_refused(name):
         HeaderPolicy({name: "x"})
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [{"headers": [("X-A", "1"), ("x-a", "2")]}, {"headers": {"X-A": "1"}, "https_headers": {"x-a": "2"}}],
+    ids=["plain", "both"],
+)
+def test_name_that_stands_there_twice_is_refused(arguments):
+    with pytest.raises(ConfigurationError, match="'x-a' stands there twice"):
+        HeaderPolicy(**arguments)
+
+
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3))
 def test_only_our_errors_come_out(headers):
     try:

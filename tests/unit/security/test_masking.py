@@ -118,6 +118,7 @@ texts = st.lists(pieces | st.text(max_size=6), max_size=6).map("".join)
 
 @given(texts)
 @example("password: sk-abcdefgh1234 foo")
+@example("http://h://redis://:hunter2@cache:6379/0 down")
 @example("ghp_16C7e42F292c6912E7710c838347Ae178B4amax_tokens=512call")
 def test_mask_text_twice_is_mask_text_once(text):
     once = mask_text(text)
@@ -154,7 +155,14 @@ HOSTILE = {
     "at signs": "://a:" + "@" * 200_000,
     "begin": "-----BEGIN PRIVATE KEY-----" * 5_000,
     "word": "a" * 400_000 + "=",
-    "jwt": "eyJ" * 100_000,
+    "jwt": ". " + "eyJ" * 100_000,
+    "jwt words": "eyJaaaa. " * 40_000,
+    "sendgrid": "SG.aaaaaaaaaaaaaaaaaaaa" * 15_000,
+    "google": ". xAIza" + "AIza" * 80_000,
+    "words": "password: " + "password:" * 40_000 + " x",
+    "at the end": "://a:" + "b" * 300_000 + " @",
+    "dashes": "-----BEGIN " * 30_000 + "PRIVATE KEY",
+    "escaped": 'password=\\"' * 20_000,
     "jwt dots": "eyJaaaa" + "." * 300_000,
     "quotes": 'password="' * 20_000,
     "commas": "password=" + "a," * 100_000,
