@@ -4,6 +4,7 @@ import threading
 from typing import Final, Protocol
 
 from shared.resilience._checks import at_least
+from shared.runtime import after_fork_in_child
 
 __all__ = ["ALWAYS", "Budget", "RetryBudget"]
 
@@ -80,7 +81,7 @@ class RetryBudget:
         2.5
     """
 
-    __slots__ = ("_lock", "full", "half", "ratio", "size", "tokens")
+    __slots__ = ("__weakref__", "_lock", "full", "half", "ratio", "size", "tokens")
 
     def __init__(self, tokens: float = 10.0, ratio: float = 0.1) -> None:
         self.size = at_least("tokens", tokens, 2.0)
@@ -89,6 +90,7 @@ class RetryBudget:
         self.tokens = self.size
         self.full = True
         self._lock = threading.Lock()
+        after_fork_in_child(self)
 
     def success(self) -> None:
         """Count a call that answered."""
@@ -111,6 +113,10 @@ class RetryBudget:
             self.tokens -= 1.0
             self.full = False
             return True
+
+    def after_fork(self) -> None:
+        """Re-arm in a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"RetryBudget(tokens={self.tokens:g} of {self.size:g}, ratio={self.ratio:g})"

@@ -1,6 +1,6 @@
 """Guard a call by the name of what it calls."""
 
-import threading
+import contextlib
 import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -41,7 +41,7 @@ class Guard:
         'storage'
     """
 
-    __slots__ = ("__weakref__", "_changes", "_lock", "_made", "name")
+    __slots__ = ("__weakref__", "_changes", "_made", "name")
 
     def __init__(self, name: str, changes: dict[str, Any]) -> None:
         if not name or not isinstance(name, str):
@@ -50,7 +50,6 @@ class Guard:
         self.name = name
         self._changes = changes
         self._made: weakref.WeakKeyDictionary[Runtime, Policy] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
 
     @property
     def policy(self) -> Policy:
@@ -60,8 +59,7 @@ class Guard:
         if policy is None:
             base = get_policies().get(self.name)
             policy = base.replace(**self._changes) if self._changes else base
-            with self._lock:
-                policy = self._made.setdefault(runtime, policy)
+            policy = self._made.setdefault(runtime, policy)  # of two at once, one stays
         return policy
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -74,23 +72,19 @@ class Guard:
             UnsupportedCallableError: *function* is a generator function or not callable.
         """
         compiled: weakref.WeakKeyDictionary[Runtime, Callable[..., Any]] = weakref.WeakKeyDictionary()
-        lock = threading.Lock()
-        bound = False
+        first = ["take me"]  # whoever pops it binds the short cut: atomic, and no lock to fork with
 
-        def find() -> Callable[..., Any]:
-            nonlocal bound
+        def elsewhere(*args: Any, **kwargs: Any) -> Any:
             runtime = current()
             made = compiled.get(runtime)
             if made is None:
                 policy = self.policy
-                with lock:
-                    made = compiled.setdefault(runtime, policy(function))
-                    if not bound and policy.breaker is not None and policy.only_tries:
-                        bound = bind(policy.breaker, policy.retry, runtime)
-            return made
-
-        def elsewhere(*args: Any, **kwargs: Any) -> Any:
-            return find()(*args, **kwargs)
+                made = compiled.setdefault(runtime, policy(function))
+                if policy.breaker is not None and policy.only_tries:
+                    with contextlib.suppress(IndexError):
+                        first.pop()
+                        bind(policy.breaker, policy.retry, runtime)
+            return made(*args, **kwargs)
 
         call, bind = compile_late(function, elsewhere)
         return cast("Callable[P, R]", call)

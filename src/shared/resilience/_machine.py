@@ -86,6 +86,10 @@ class Probes:
         self.in_flight = 0
         self.successes = 0
 
+    def give_back(self) -> None:
+        """Take a permit back; one too many from a caller who reports twice makes no new one."""
+        self.in_flight = max(0, self.in_flight - 1)
+
 
 class _Pass:
     """The token of a call that is let through uncounted."""
@@ -176,7 +180,7 @@ class BreakerMachine:
             return self._trip(reason, now)
         if token is not self.probes or self.probes is None:
             return None
-        self.probes.in_flight -= 1
+        self.probes.give_back()
         if slow:
             return self._reopen("a probe was slow", now)
         self.probes.successes += 1
@@ -197,7 +201,7 @@ class BreakerMachine:
     def neutral(self, token: Token) -> None:
         """Take back the permit of a call that says nothing: cancelled, or ignored."""
         if token is self.probes and self.probes is not None:
-            self.probes.in_flight -= 1
+            self.probes.give_back()
 
     def _trip(self, reason: str | None, now: float) -> Change | None:
         if reason is None or self.mode is _FORCED_CLOSED:

@@ -18,7 +18,7 @@ from shared.resilience._events import (
     RetrySucceeded,
 )
 from shared.resilience._machine import BreakerState
-from shared.runtime import Events, current
+from shared.runtime import Events, after_fork_in_child, current
 
 __all__ = ["EventCounts", "ResilienceSink", "log_events", "record_events"]
 
@@ -191,6 +191,7 @@ class EventCounts:
         self._lock = threading.Lock()
         source = current().events if events is None else events
         self._stop = source.subscribe(ResilienceEvent, self._count)
+        after_fork_in_child(self)
 
     def _count(self, event: ResilienceEvent) -> None:
         with self._lock:
@@ -207,6 +208,11 @@ class EventCounts:
         """Return a copy: ``{(kind of event, dependency): count}``."""
         with self._lock:
             return dict(self._counts)
+
+    def after_fork(self) -> None:
+        """Re-arm in a forked child, which counts from 0: its numbers are added to the parent's."""
+        self._lock = threading.Lock()
+        self._counts = {}
 
     def close(self) -> None:
         """Stop listening; what was counted stays."""

@@ -15,7 +15,7 @@ from shared.resilience._policy import Policy
 from shared.resilience._random import draw
 from shared.resilience._retry import RetryPolicy
 from shared.resilience._snapshot import BreakerSnapshot
-from shared.runtime import Events, Runtime, current
+from shared.runtime import Events, Runtime, after_fork_in_child, current
 
 if TYPE_CHECKING:
     from shared.config import ResilienceSettings
@@ -65,6 +65,7 @@ class BreakerRegistry:
         self._tools: dict[str, Any] = {"clock": clock, "rng": rng, "events": events}
         self._breakers: dict[str, CircuitBreaker] = {}
         self._lock = threading.Lock()
+        after_fork_in_child(self)
 
     @classmethod
     def from_settings(cls, settings: "ResilienceSettings", **options: Any) -> Self:
@@ -154,6 +155,10 @@ class BreakerRegistry:
         for breaker in self:
             breaker.reset()
 
+    def after_fork(self) -> None:
+        """Re-arm in a forked child; the breakers are kept and re-arm themselves."""
+        self._lock = threading.Lock()
+
     def __repr__(self) -> str:
         return f"<BreakerRegistry {[repr(breaker) for breaker in self]}>"
 
@@ -194,6 +199,7 @@ class PolicyRegistry:
         self._events = events
         self._policies: dict[str, Policy] = {}
         self._lock = threading.Lock()
+        after_fork_in_child(self)
 
     @classmethod
     def from_settings(cls, settings: "ResilienceSettings", breakers: BreakerRegistry) -> Self:
@@ -232,6 +238,10 @@ class PolicyRegistry:
     def __iter__(self) -> Iterator[Policy]:
         """Iterate over the policies made so far."""
         return iter(list(self._policies.values()))
+
+    def after_fork(self) -> None:
+        """Re-arm in a forked child."""
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<PolicyRegistry {sorted(self._policies)}>"

@@ -31,6 +31,9 @@ R = TypeVar("R")
 _COARSE: Final = 0.1
 """Seconds from which on the wheel's tick of 10 ms does not matter."""
 
+_NEAR: Final = 0.005
+"""Seconds before a limit at which what keeps to it may give up."""
+
 
 class Timeout:
     """Allows a call a number of seconds; see :func:`timeout`.
@@ -120,6 +123,7 @@ class _Block:
     """One limited stretch of work: a deadline in the context, and a cut-off when in a task."""
 
     __slots__ = (
+        "_at",
         "_cancelling",
         "_expired",
         "_handle",
@@ -147,10 +151,11 @@ class _Block:
         outer = None if context is None else context.deadline
         at = now + spec.limit
         self._own = outer is None or at < outer
-        self._left = spec.limit if self._own else cast("float", outer) - now
+        self._at = at if self._own else cast("float", outer)
+        self._left = self._at - now
         if self._left <= 0.0:
             raise self._error()
-        self._token = _push(context, at if self._own else cast("float", outer))
+        self._token = _push(context, self._at)
         self._arm()
 
     def _arm(self) -> None:
@@ -179,19 +184,33 @@ class _Block:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         leave_context(self._token)
-        task, self._task = self._task, None
-        if task is None:
-            return
+        if self._task is not None and self._disarm(self._task) and isinstance(error, asyncio.CancelledError):
+            raise self._error() from error
+        if self._is_our_limit(error):
+            raise self._error() from error
+
+    def _disarm(self, task: "asyncio.Task[Any]") -> bool:
+        """Forget the cut-off; True when it has struck and nobody else wants the task to end."""
+        self._task = None
         if self._slot is not None:
             self._slot.pop(self, None)
         elif self._handle is not None:
             self._handle.cancel()
-        if self._expired:
-            # Ours is one of possibly several cancellations: taking it back tells
-            # whether somebody else, too, wants this task to end. Their wish wins.
-            others = task.uncancel() > self._cancelling
-            if not others and kind is not None and issubclass(kind, asyncio.CancelledError):
-                raise self._error() from error
+        # Ours is one of possibly several cancellations: taking it back tells whether
+        # somebody else, too, wants this task to end. Their wish wins.
+        return self._expired and task.uncancel() <= self._cancelling
+
+    def _is_our_limit(self, error: BaseException | None) -> bool:
+        """Tell whether what is beneath kept to the limit of this one try.
+
+        To the HTTP client or a query our limit looks like the deadline of the request,
+        so it ends with a final error; seen from here one try was too slow.
+        """
+        if not self._own or self._spec.total:
+            return False
+        if not isinstance(error, DeadlineExceededError) or error.retryable:
+            return False
+        return self._at - self._spec.clock() <= max(_NEAR, 0.01 * self._spec.limit)
 
     def _error(self) -> DeadlineExceededError:
         spec = self._spec

@@ -355,6 +355,17 @@ async def test_a_hung_try_is_followed_by_a_good_one(make, service):
     await closing(client)
 
 
+async def test_the_timeout_of_the_policy_is_for_one_try_and_counts(make, service):
+    service.plans = [hang, drip, answer()]
+    policy = policy_of(timeout=0.15)
+    client = make(service.url, policy=policy, timeout=30.0)
+
+    assert (await client.get("/x")).status_code == 200
+    assert policy.breaker.snapshot().failures == 2
+    assert len(service.seen) == 3
+    await closing(client)
+
+
 async def test_cancelling_a_request_frees_its_connection(service):
     service.plans = [hang, answer()]
     async with AsyncServiceClient(service.url, max_connections=1) as client:

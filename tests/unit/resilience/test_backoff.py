@@ -80,3 +80,8 @@ def test_an_exponent_beyond_a_float_is_the_cap():
 def test_a_wrong_argument_is_refused_with_its_value(wrong):
     with pytest.raises(InvalidArgumentError, match=str(next(iter(wrong.values())))):
         Backoff(**wrong)
+
+
+def test_a_backoff_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        Backoff().delay = 5.0

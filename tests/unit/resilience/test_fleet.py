@@ -2,9 +2,21 @@
 
 import gc
 
-from shared.resilience._breaker import CircuitBreaker
+import pytest
+
+from shared.resilience import (
+    BreakerRegistry,
+    Bulkhead,
+    CallTimedOut,
+    CircuitBreaker,
+    EventCounts,
+    PolicyRegistry,
+    RetryBudget,
+    ServiceClient,
+)
 from shared.resilience._fleet import Fleet
 from shared.resilience._random import draw
+from shared.runtime import Events
 
 
 class Member:
@@ -52,6 +64,36 @@ def test_a_forked_breaker_has_a_new_lock_and_no_probes_of_others():
 
     assert breaker._lock is not lock
     assert (breaker.snapshot().probes, breaker.state) == (0, "HALF_OPEN")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        RetryBudget,
+        BreakerRegistry,
+        lambda: PolicyRegistry(BreakerRegistry()),
+        lambda: EventCounts(Events()),
+        lambda: ServiceClient("http://payments"),
+        Bulkhead,
+    ],
+)
+def test_whatever_has_a_lock_gets_a_new_one_in_a_child(make):
+    guarded = make()
+    guarded._lock.acquire()
+
+    guarded.after_fork()
+
+    assert guarded._lock.acquire(blocking=False)
+
+
+def test_a_child_counts_events_from_zero():
+    events = Events()
+    counts = EventCounts(events)
+    events.emit(CallTimedOut("a", 1.0))
+
+    counts.after_fork()
+
+    assert counts.read() == {}
 
 
 def test_draws_are_shares():

@@ -255,6 +255,15 @@ def test_a_late_failure_of_an_earlier_closed_period_does_not_count_in_the_next()
     assert machine.state is CLOSED
 
 
+def test_totals_count_every_failure_opening_and_refusal():
+    machine = opened(machine_of(failure_threshold=2))
+    machine.acquire(1.0)
+    machine.failure(machine.acquire(30.0)[0], 30.0)
+    machine.acquire(31.0)
+
+    assert (machine.failed, machine.opened, machine.rejected) == (3, 2, 2)
+
+
 def test_n_successes_close():
     machine = opened(machine_of(success_threshold=3))
 
@@ -274,6 +283,17 @@ def test_a_neutral_probe_gives_its_permit_back_and_says_nothing():
 
     assert machine.state is HALF_OPEN
     assert machine.acquire(30.0)[0] is token
+
+
+def test_a_permit_reported_twice_makes_no_new_one():
+    machine = opened(machine_of(success_threshold=9))
+    token = machine.acquire(30.0)[0]
+
+    machine.success(token, 30.0)
+    machine.neutral(token)
+    machine.acquire(30.0)
+
+    assert machine.acquire(30.0)[0] is None
 
 
 def test_probes_that_never_come_back_reopen_after_the_cap():

@@ -140,6 +140,50 @@ def test_a_budget_stops_the_tries_of_all_callers(clock):
     assert len(dependency.calls) <= 1100
 
 
+async def test_cancelling_during_a_backoff_leaves_no_permit_and_no_place_taken():
+    waiting = asyncio.Event()
+
+    async def pause(_seconds):
+        waiting.set()
+        await asyncio.Event().wait()
+
+    clock = FakeClock()
+    breaker = CircuitBreaker("payments", failure_threshold=1, recovery_timeout=0.0, clock=clock)
+    breaker.error(breaker.acquire(), OSError())
+    policy = Policy(
+        "payments", retry=RetryPolicy(5, clock=clock, sleep=pause), breaker=breaker, bulkhead=Bulkhead(1)
+    )
+    task = asyncio.create_task(policy(FlakyDependency("refused").acall)())
+    await waiting.wait()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert (breaker.snapshot().probes, policy.bulkhead.in_flight) == (0, 0)
+
+
+async def test_no_lock_is_held_while_a_guarded_call_is_awaited():
+    """Another thread can use every part of the policy in the middle of the call."""
+    policy = full(FakeClock())
+    seen = []
+
+    def look():
+        policy.breaker.snapshot()
+        policy.bulkhead.acquire()
+        policy.bulkhead.release()
+        policy.retry.budget.success()
+        seen.append("free")
+
+    @policy
+    async def call():
+        await asyncio.wait_for(asyncio.to_thread(look), 10)
+
+    await call()
+
+    assert seen == ["free"]
+
+
 # --- blocks -------------------------------------------------------------------------------------
 
 

@@ -546,6 +546,17 @@ async def test_async_calls_earn_too(clock):
     assert budget.tokens == 3.75
 
 
+def test_direct_calls_earn_too(clock):
+    budget = RetryBudget(tokens=4.0, ratio=0.25)
+    policy = RetryPolicy(2, budget=budget, clock=clock)
+    script = Script(OSError(), "fine", "fine")
+
+    policy.call(script)
+    policy.call(script)
+
+    assert budget.tokens == 3.5
+
+
 def test_an_outage_with_1000_clients_adds_at_most_a_tenth_of_load(clock):
     calls = []
 

@@ -10,6 +10,7 @@ from shared.context import get_deadline, request_context
 from shared.errors import DeadlineExceededError, InvalidArgumentError, UnsupportedCallableError
 from shared.resilience import CallTimedOut, CircuitBreaker, Deadline, Timeout, timeout
 from shared.resilience._wheel import TICK, Wheel, wheel_of
+from shared.resilience.testing import FakeClock
 from shared.runtime import Events
 
 FAST, COARSE = 0.01, 0.11  # one below and one above the wheel's threshold
@@ -183,6 +184,55 @@ async def test_a_breaker_counts_a_timed_out_try_and_not_the_callers_lost_time():
     with pytest.raises(TimeoutError), Deadline.after(FAST).scope():
         await breaker.acall(timeout(COARSE)(hang))
     assert breaker.snapshot().failures == 1
+
+
+def keeps_to_the_deadline(clock):
+    """Stands for an HTTP client or a query: it gives up when the deadline in force has passed."""
+
+    def call():
+        clock.advance(Deadline.current(clock=clock).remaining())
+        Deadline.current(clock=clock).check("the call")
+
+    return call
+
+
+def test_a_try_that_kept_to_its_limit_was_too_slow_and_not_final():
+    clock, breaker = FakeClock(), CircuitBreaker("payments")
+    guarded = breaker(timeout(2.0, name="payments", clock=clock)(keeps_to_the_deadline(clock)))
+
+    with pytest.raises(DeadlineExceededError, match="payments took longer than 2 s") as caught:
+        guarded()
+
+    assert caught.value.retryable is True
+    assert breaker.snapshot().failures == 1
+
+
+@pytest.mark.parametrize("total", [True, False])
+def test_running_out_of_the_callers_time_stays_final(total):
+    clock = FakeClock()
+    spec = Timeout(2.0, clock=clock, total=total)
+
+    with (
+        Deadline.after(9.0 if total else 1.0, clock=clock).scope(),
+        pytest.raises(DeadlineExceededError) as caught,
+    ):
+        spec(keeps_to_the_deadline(clock))()
+
+    assert caught.value.retryable is False
+
+
+def test_a_shorter_deadline_inside_a_try_stays_final():
+    clock = FakeClock()
+
+    @timeout(60.0, clock=clock)
+    def work():
+        with Deadline.after(1.0, clock=clock).scope():
+            keeps_to_the_deadline(clock)()
+
+    with pytest.raises(DeadlineExceededError) as caught:
+        work()
+
+    assert caught.value.retryable is False
 
 
 async def test_expiry_is_told():
