@@ -4,11 +4,9 @@ import math
 import pickle
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from shared.constants import ERROR_MESSAGES, ErrorCode
-
-E = TypeVar("E", bound="SharedError")
 
 
 class SharedError(Exception):
@@ -103,10 +101,21 @@ class SharedError(Exception):
             note = f"caused by {type(cause).__module__}.{type(cause).__qualname__}"
             state["__notes__"] = [*state.get("__notes__", ()), note]
             cause = None
-        return _restore, (type(self), self.args, state, cause)
+        # A method of the class: the pickle then names nothing private of this package.
+        return self._restored, (self.args, state, cause)
 
     def __copy__(self) -> Self:
-        return _restore(type(self), self.args, {k: copy(v) for k, v in self.__dict__.items()}, self.__cause__)
+        state = {name: copy(value) for name, value in self.__dict__.items()}
+        return self._restored(self.args, state, self.__cause__)
+
+    @classmethod
+    def _restored(cls, args: tuple[Any, ...], state: dict[str, Any], cause: BaseException | None) -> Self:
+        error = cls.__new__(cls)
+        error.args = args
+        error.__dict__.update(state)
+        if cause is not None:
+            error.__cause__ = cause
+        return error
 
 
 def _is_picklable(exc: BaseException) -> bool:
@@ -116,20 +125,6 @@ def _is_picklable(exc: BaseException) -> bool:
     except Exception:  # noqa: BLE001 - a foreign class fails in its own way
         return False
     return True
-
-
-def _restore(
-    cls: type[E],
-    args: tuple[Any, ...],
-    state: dict[str, Any],
-    cause: BaseException | None,
-) -> E:
-    error = cls.__new__(cls)
-    error.args = args
-    error.__dict__.update(state)
-    if cause is not None:
-        error.__cause__ = cause
-    return error
 
 
 def with_header(headers: Mapping[str, str] | None, name: str, value: str) -> dict[str, str]:

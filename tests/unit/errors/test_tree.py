@@ -124,6 +124,14 @@ def test_an_error_pickles_with_all_of_its_data(cls):
         assert isinstance(twin.__cause__, KeyError)
 
 
+@each_class
+def test_a_pickle_names_nothing_private(cls):
+    text = pickle.dumps(make(cls), 0).decode()
+
+    assert "shared.errors" in text
+    assert "shared.errors._" not in text
+
+
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 @each_class
 def test_an_error_copies_with_all_of_its_data(cls, duplicate):
