@@ -122,8 +122,8 @@ class EnvelopeRoute(APIRoute):
         finally:
             _set(shown, documented)
         if shown is self:
-            self.response_model = Envelope.__class_getitem__(self._data_type)
-            self.response_field = self._field_of(self.response_model)
+            model = Envelope.__class_getitem__(self._data_type)
+            _set(self, {"response_model": model, "response_field": self._field_of(model)})
         return _enclosing(handler)
 
     def _field_of(self, kind: Any) -> Any:

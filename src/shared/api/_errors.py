@@ -117,7 +117,7 @@ class ErrorRenderer:
         self.problem_base_url = problem_base_url
         self.version = version
         self.expose_details = expose_details
-        self.errors = errors if errors is not None else ErrorMap()
+        self.errors: ErrorMap = errors if errors is not None else ErrorMap()
 
     @classmethod
     def from_options(cls, options: "LayerOptions", errors: ErrorMap) -> Self:

@@ -119,8 +119,21 @@ class Exchange:
 
     protocol = "http"
     unusual = False  # whether the access line says more than that of an HTTP exchange
+    method: str
+    path: str
+    https: bool
+    api_version: str
     context: RequestContext
+    started: float
+    first_byte: float
+    ended: float
+    status: int
+    bytes_received: int
+    bytes_sent: int
+    outcome: Outcome
     error: BaseException | None
+    finished: bool
+    too_large: bool
     _state: dict[str, Any]
 
     def __init__(self, method: str, path: str, *, https: bool, api_version: str) -> None:

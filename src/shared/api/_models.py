@@ -1,6 +1,6 @@
 """The answers as pydantic models: for ``response_model`` and the OpenAPI document."""
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,7 +66,7 @@ class Problem(BaseModel):
         'about:blank'
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     type: str = Field("about:blank", description="Identifies the kind of problem")
     title: str

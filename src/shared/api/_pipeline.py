@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.api._errors import ErrorRenderer, Reply, safe_text
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
-from shared.api._jobs import AccessSink, InFlight, Job
+from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
 from shared.api._options import LayerOptions
 from shared.context import RequestContext, TraceContext, is_valid_id, new_identity
 from shared.errors import BadRequestError, ErrorMap, PayloadTooLargeError, SharedError
@@ -58,6 +58,21 @@ class Pipeline:
         >>> pipeline.identify("hostile\r\nid", None).correlation_id.isalnum()
         True
     """
+
+    options: LayerOptions
+    runtime: Runtime
+    limit: int | None
+    renderer: ErrorRenderer
+    in_flight: InFlight | None
+    jobs: tuple[Job, ...]
+    on_request: tuple[Callable[[Exchange], Reply | SharedError | None], ...]
+    on_request_async: tuple[tuple[Callable[[Exchange], Any], bool], ...]
+    on_headers: tuple[Callable[[Exchange, int, ResponseHeaders], None], ...]
+    traces: bool
+    awaits: bool
+    decorates: bool
+    api_version: str
+    docs_paths: frozenset[str]
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class AsgiLayer:
         disconnects: tuple[type[Exception], ...] = (),
     ) -> None:
         self.app = app
-        self.pipeline = pipeline or Pipeline()
+        self.pipeline: Pipeline = pipeline or Pipeline()
         self.route_of: RouteOf = route_of or no_route
         self.fallback = fallback
         self.disconnects = disconnects

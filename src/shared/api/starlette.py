@@ -60,6 +60,7 @@ class EnvelopeResponse(Response):
     """
 
     media_type = "application/json"
+    body: Any  # bytes; Starlette's own declaration differs by version
 
     def __init__(
         self,

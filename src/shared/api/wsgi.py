@@ -48,7 +48,7 @@ class WsgiLayer:
         self, app: App, pipeline: Pipeline | None = None, *, route_of: RouteOf | None = None
     ) -> None:
         self.app = app
-        self.pipeline = pipeline or Pipeline()
+        self.pipeline: Pipeline = pipeline or Pipeline()
         if names := asynchronous_only(self.pipeline.jobs):
             msg = f"WSGI cannot await {', '.join(names)}: give it on_request beside on_request_async"
             raise ConfigurationError(msg)

@@ -7,6 +7,7 @@ from shared.api import Job, LayerOptions, Pipeline, Reply
 from shared.api.asgi import AsgiLayer
 from shared.context import TraceContext, bind, current_context, get_correlation_id, get_trace
 from shared.errors import PayloadTooLargeError, RateLimitError
+from shared.monitoring import Lifecycle
 from shared.runtime import current
 from tests.unit.api._drive import asgi, http_scope
 
@@ -732,3 +733,21 @@ async def test_router_that_cannot_tell_its_route_does_not_harm_the_answer(runtim
     assert answer.body == b"ok"
     assert lines.only["route"] == "unmatched"
     assert "could not be told" in caplog.text
+
+
+async def test_request_is_in_flight_from_its_first_to_its_last_moment(layer):
+    lifecycle = Lifecycle()
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(lifecycle.in_flight)
+        await ok()(scope, receive, send)
+        seen.append(lifecycle.in_flight)
+        raise RuntimeError("background")
+
+    served = layer(app)
+    served.pipeline.in_flight = lifecycle
+    await asgi(served)
+
+    assert seen == [1, 1]
+    assert lifecycle.in_flight == 0

@@ -7,6 +7,7 @@ from shared.api import Job, LayerOptions, Pipeline, Reply
 from shared.api.asgi import AsgiLayer
 from shared.context import current_context, get_correlation_id
 from shared.errors import AuthenticationError, ServiceUnavailableError
+from shared.monitoring import Lifecycle
 from shared.runtime import current
 from tests.unit.api._drive import http_scope
 
@@ -269,3 +270,18 @@ async def test_long_connection_is_not_slow(runtime, lines):
     await connect(AsgiLayer(echo, pipeline), [bye(1000)])
 
     assert lines.only["level"] == "info"
+
+
+async def test_connection_is_in_flight_while_it_is_open(layer):
+    lifecycle = Lifecycle()
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(lifecycle.in_flight)
+
+    served = layer(app)
+    served.pipeline.in_flight = lifecycle
+    await connect(served)
+
+    assert seen == [1]
+    assert lifecycle.in_flight == 0

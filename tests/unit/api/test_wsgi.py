@@ -8,6 +8,7 @@ from shared.api import Job, LayerOptions, Pipeline, Reply
 from shared.api.wsgi import WsgiLayer
 from shared.context import TraceContext, current_context, get_correlation_id
 from shared.errors import ConfigurationError, PayloadTooLargeError, RateLimitError
+from shared.monitoring import Lifecycle
 from shared.runtime import Runtime, current
 from tests.unit.api._drive import environ_for, wsgi
 
@@ -222,9 +223,9 @@ def test_line_is_written_once_with_what_was_sent(layer, lines):
 
 
 def test_path_in_the_line_is_unicode(layer, lines):
-    wsgi(layer(ok()), path="/caf\u00e9".encode().decode("latin-1"))
+    wsgi(layer(ok()), path="/cr\u00eape".encode().decode("latin-1"))
 
-    assert lines.only["path"] == "/caf\u00e9"
+    assert lines.only["path"] == "/cr\u00eape"
 
 
 def test_answer_of_one_piece_keeps_its_length_for_the_server(layer):
@@ -643,3 +644,21 @@ def test_router_that_cannot_tell_its_route_does_not_harm_the_answer(runtime, lin
     assert answer.body == b"ok"
     assert lines.only["route"] == "unmatched"
     assert "could not be told" in caplog.text
+
+
+def test_request_is_in_flight_until_its_last_byte(layer):
+    lifecycle = Lifecycle()
+    seen = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        seen.append(lifecycle.in_flight)
+        yield b"a"
+        seen.append(lifecycle.in_flight)
+
+    served = layer(app)
+    served.pipeline.in_flight = lifecycle
+    wsgi(served)
+
+    assert seen == [1, 1]
+    assert lifecycle.in_flight == 0
