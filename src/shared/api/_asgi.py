@@ -5,7 +5,8 @@ from typing import Any, Final, Protocol
 
 from shared.api._errors import Reply
 from shared.api._exchange import UNMATCHED, Exchange, Outcome
-from shared.api._pipeline import Pipeline, log_error, untold_route
+from shared.api._pipeline import Pipeline
+from shared.api._plan import log_error, untold_route
 from shared.context import RequestContext, new_identity
 from shared.errors import SharedError
 

@@ -6,7 +6,8 @@ from shared.api._errors import ErrorRenderer, Reply
 from shared.api._exchange import Exchange
 from shared.api._installed import installation
 from shared.api._options import LayerOptions
-from shared.api._pipeline import Pipeline, log_error
+from shared.api._pipeline import Pipeline
+from shared.api._plan import log_error
 from shared.context import get_correlation_id
 from shared.errors import ErrorMap
 from shared.runtime import Runtime, current

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from shared.api._exchange import EXCHANGE_KEY, Outcome
-from shared.api._pipeline import Pipeline, asynchronous_only
+from shared.api._pipeline import Pipeline
+from shared.api._plan import asynchronous_only
 from shared.api._wsgi import (
     App,
     Environ,
