@@ -73,11 +73,12 @@ class HttpMetrics:
 
     Args:
         metrics: Where the metrics are declared.
-        lifecycle: Counts requests under way; the drain then waits for them.
+        lifecycle: Where requests under way are counted already, by the request layer;
+            without one this counts them itself, from :meth:`on_request` on.
         buckets: Bounds of the duration, in seconds.
         exemplars: Whether the trace id of sampled requests is kept as an exemplar.
 
-    Hand :meth:`on_request` and :meth:`on_finish` to the request layer as one job.
+    Hand :meth:`on_finish` to the request layer as an observer.
 
     Example:
         >>> metrics = Metrics()
@@ -97,6 +98,7 @@ class HttpMetrics:
         buckets: Iterable[float] = DURATION_BUCKETS,
         exemplars: bool = True,
     ) -> None:
+        self._counts = lifecycle is None
         self._lifecycle = lifecycle or Lifecycle()
         self._exemplars = exemplars
         self._duration = metrics.histogram(
@@ -136,13 +138,15 @@ class HttpMetrics:
         self._duration.labels(name, route, "500", "500")
 
     def on_request(self, exchange: _HasContext) -> None:
-        """Count the request as under way; objects to nothing."""
-        self._lifecycle.enter(exchange.context)
+        """Count the request as under way, unless the layer does; objects to nothing."""
+        if self._counts:
+            self._lifecycle.enter(exchange.context)
 
     def on_finish(self, event: FinishedRequest) -> None:
         """Count the finished request."""
         context = event.context
-        self._lifecycle.leave(context)
+        if self._counts:
+            self._lifecycle.leave(context)
         if event.protocol != "http":
             self._sessions.labels(event.route, self._error_type(0, event.outcome)).observe(event.duration)
             return

@@ -174,10 +174,15 @@ class RuntimeReport:
 
 
 def _work(key: Any) -> Any:
-    correlation = getattr(key, "correlation_id", None)
+    # The request layer counts exchanges, which hold the context; others count what they like.
+    context = getattr(key, "context", key)
+    correlation = getattr(context, "correlation_id", None)
     if correlation is None:
         return str(key)[:200]
-    return {"correlation_id": correlation, "request_id": getattr(key, "request_id", None)}
+    found = {"correlation_id": correlation, "request_id": getattr(context, "request_id", None)}
+    # The template and not the path, which may hold somebody's data.
+    found |= {name: getattr(key, name) for name in ("method", "route") if hasattr(key, name)}
+    return found
 
 
 def _coroutine(task: "asyncio.Task[Any]") -> str:

@@ -5,18 +5,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.errors import InvalidArgumentError
-from shared.monitoring._check import CheckCallable, HealthCheck, HealthSource, HealthStatus
+from shared.monitoring._check import CheckCallable, CheckResult, HealthCheck, HealthSource, HealthStatus
 from shared.monitoring._check_state import CheckState
 from shared.monitoring._events import CheckChanged, HealthChanged, ReadinessChanged
 from shared.monitoring._lifecycle import Lifecycle
 from shared.monitoring._report import HealthReport
 from shared.monitoring._run import CheckRunner
 from shared.runtime import Events, after_fork_in_child
+
+Wait = tuple[CheckRunner, "Future[CheckResult] | None"]
 
 
 class HealthRegistry:
@@ -96,6 +99,7 @@ class HealthRegistry:
         self._runners: dict[str, CheckRunner] = {}
         self._lock = threading.Lock()
         self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+        self._waiting: asyncio.Task[None] | None = None
         self._last_status: HealthStatus | None = None
         self._last_ready: bool | None = None
         self.lifecycle = lifecycle or _started()
@@ -189,13 +193,15 @@ class HealthRegistry:
         if self._loop is None or self._loop() is not loop:
             self._loop = weakref.ref(loop)
         waits = [(runner, runner.poll(loop, here=True)) for runner in runners]
-        for runner, future in waits:
-            if future is None or future.done():
-                continue
-            # Shielded from this caller's cancellation: others wait for the same run.
-            await asyncio.wait([asyncio.wrap_future(future)], timeout=runner.remaining())
-            if not future.done():
-                runner.give_up(future)
+        if all(future is None or future.done() for _, future in waits):
+            return self._judge(runners)
+        # A thousand callers wait as one: not only the check, the waiting is shared too.
+        waiting = self._waiting
+        if waiting is None or waiting.done() or waiting.get_loop() is not loop:
+            waiting = self._waiting = loop.create_task(_wait(waits))
+        # Shielded from this caller's cancellation: others wait for the same task.
+        await asyncio.shield(waiting)
+        await _wait(waits)  # what the others did not wait for: a check added meanwhile
         return self._judge(runners)
 
     def last_results(self) -> dict[str, str | dict[str, Any]]:
@@ -267,8 +273,17 @@ class HealthRegistry:
         """Forget the locks, runs and loop of the parent; called in the child."""
         self._lock = threading.Lock()
         self._loop = None
+        self._waiting = None
         for runner in self._runners.values():
             runner.after_fork()
+
+
+async def _wait(waits: Iterable[Wait]) -> None:
+    for runner, future in waits:
+        if future is not None and not future.done():
+            await asyncio.wait([asyncio.wrap_future(future)], timeout=runner.remaining())
+            if not future.done():
+                runner.give_up(future)
 
 
 def _started() -> Lifecycle:

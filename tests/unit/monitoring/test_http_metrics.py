@@ -110,14 +110,24 @@ def test_a_declared_route_has_its_error_series_at_zero(metrics, http):
 
 
 def test_requests_under_way_are_counted_until_they_end(metrics):
-    lifecycle, context = Lifecycle(), object()
-    http = HttpMetrics(metrics, lifecycle=lifecycle)
+    context, http = object(), HttpMetrics(metrics)
     http.on_request(Exchange(context))
-    during = (metrics.value("http_server_active_requests"), lifecycle.in_flight)
+    during = metrics.value("http_server_active_requests")
     http.on_finish(Finished(outcome="disconnected", status=499, context=context))
 
-    assert during == (1, 1)
-    assert (metrics.value("http_server_active_requests"), lifecycle.in_flight) == (0, 0)
+    assert (during, metrics.value("http_server_active_requests")) == (1, 0)
+
+
+def test_what_the_layer_counts_already_is_not_counted_twice(metrics):
+    lifecycle, context = Lifecycle(), object()
+    http = HttpMetrics(metrics, lifecycle=lifecycle)
+    lifecycle.enter("the layer's own key")
+    http.on_request(Exchange(context))
+    during = metrics.value("http_server_active_requests")
+    http.on_finish(Finished(context=context))
+    lifecycle.leave("the layer's own key")
+
+    assert (during, metrics.value("http_server_active_requests")) == (1, 0)
 
 
 def test_an_end_without_a_beginning_does_not_go_below_zero(metrics, http):

@@ -31,6 +31,13 @@ def runtime():
         made.close()
 
 
+class Exchange:
+    """A request as the request layer counts it."""
+
+    method, route, path = "GET", "/a/{id}", "/a/somebody@example.org"
+    context = RequestContext("c-2", "r-2")
+
+
 def until(condition, seconds=5.0):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
@@ -59,10 +66,14 @@ def test_requests_in_flight_are_named_by_their_ids(runtime):
     get_lifecycle().drain_delay = get_lifecycle().drain_timeout = 0.0
     get_lifecycle().enter(RequestContext("c-1", "r-1"))
     get_lifecycle().enter("job-7")
+    get_lifecycle().enter(Exchange())
 
     found = RuntimeReport(runtime).to_dict()["lifecycle"]
 
-    assert found["in_flight"] == 2
+    assert found["in_flight"] == 3
+    assert {"correlation_id": "c-2", "request_id": "r-2", "method": "GET", "route": "/a/{id}"} in found[
+        "work"
+    ]
     assert {"correlation_id": "c-1", "request_id": "r-1"} in found["work"]
     assert "job-7" in found["work"]
 
@@ -189,19 +200,24 @@ def test_a_platform_without_the_signal_says_so():
         ReportOnSignal(signum=0)
 
 
-def test_without_a_file_the_report_goes_to_standard_error_and_the_process_lives():
-    code, output, errors = run_code("""
-        import os, signal, time
+def test_without_a_file_the_report_goes_to_standard_error_and_the_process_lives(tmp_path):
+    code, output, _ = run_code(
+        """
+        import os, pathlib, signal, sys, time
         from shared.monitoring import ReportOnSignal
+        target = pathlib.Path(sys.argv[1])
+        os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT), 2)
         ReportOnSignal().install()
         os.kill(os.getpid(), signal.SIGUSR2)
-        time.sleep(0.5)
-        print("alive")
-    """)
+        end = time.monotonic() + 30
+        while "end of report" not in target.read_text() and time.monotonic() < end:
+            time.sleep(0.01)
+        print("alive", '"name": "MainThread"' in target.read_text())
+        """,
+        str(tmp_path / "stderr"),
+    )
 
-    assert (code, output) == (0, ["alive"])
-    assert "==== end of report ====" in errors
-    assert '"name": "MainThread"' in errors
+    assert (code, output) == (0, ["alive", "True"])
 
 
 def test_the_instances_are_those_of_the_given_runtime():
