@@ -1,5 +1,6 @@
 """What an error tracker learns about an exception: where and what, without anybody's data."""
 
+import functools
 import hashlib
 import sysconfig
 import traceback
@@ -13,9 +14,6 @@ from shared.monitoring._span import masked_text
 _MAX_FRAMES: Final = 50
 _MAX_CHAIN: Final = 10
 _FINGERPRINT_FRAMES: Final = 5
-_LIBRARIES: Final = tuple(
-    filter(None, (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")))
-)
 
 
 class ErrorFrame(NamedTuple):
@@ -95,13 +93,20 @@ def fingerprint_of(name: str, frames: tuple[ErrorFrame, ...]) -> str:
     return hashlib.blake2b("\n".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    """Return the folders of everybody else's code."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return tuple(filter(None, map(sysconfig.get_path, names)))
+
+
 def _frames(tb: TracebackType | None) -> Iterator[ErrorFrame]:
     walked = list(traceback.walk_tb(tb))[-_MAX_FRAMES:]
     for frame, line in walked:
         code = frame.f_code
         module = str(frame.f_globals.get("__name__") or "")
         file = code.co_filename
-        ours = not (module == "shared" or module.startswith("shared.") or file.startswith(_LIBRARIES))
+        ours = not (module == "shared" or module.startswith("shared.") or file.startswith(_libraries()))
         yield ErrorFrame(module, code.co_qualname, file, line, ours and not file.startswith("<"))
 
 

@@ -60,6 +60,7 @@ class SlotFile:
 
     def __init__(self, directory: Path) -> None:
         self.pid = os.getpid()
+        self._fd = -1
         self.path, self._lock = _claim(directory)
         # Not the file that is locked: a mapping keeps a copy of its descriptor, and
         # in a forked child such a copy would keep the parent's lock alive.
@@ -161,11 +162,16 @@ class SlotFile:
             self._chunks.append((chunk, view.cast("q"), view.cast("d")))
 
     def release(self) -> None:
-        """Give the slot back; the numbers stay. For the child of a fork, which owns only copies."""
+        """Give the slot back; the numbers stay, and whoever takes it next counts on."""
         for descriptor in (self._fd, self._lock):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+            if descriptor >= 0:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
         self._fd = self._lock = -1
+
+    def __del__(self) -> None:
+        if getattr(self, "_lock", -1) >= 0:
+            self.release()
 
 
 class SlotReader:
@@ -274,6 +280,11 @@ class _Seen:
 
     def close(self) -> None:
         self._file.close()
+
+    def __del__(self) -> None:
+        file = getattr(self, "_file", None)
+        if file is not None:
+            file.close()
 
 
 def _definition(key: str) -> MetricDefinition | None:

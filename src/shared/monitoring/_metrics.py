@@ -301,8 +301,17 @@ class Metrics:
                 self._move(carry=True)
 
     def close(self) -> None:
-        """Stop the thread that asks functions, where there is one; counting goes on."""
+        """Leave the group: others go on adding what was counted, and what comes is this process' own."""
         self._sampler.stop()
+        slot, reader = self._slot, self._reader
+        self._multiprocess = False
+        if slot is not None:
+            self._slot, self._store = None, MemoryStore()
+            self._move(carry=True)  # before the slot goes: somebody may take it at once
+            slot.release()
+        if reader is not None:
+            self._reader = None
+            reader.close()
 
     def before_fork(self) -> None:
         """Move the numbers to a file, so that the child's can be added to them."""

@@ -153,9 +153,17 @@ def test_a_file_that_is_no_slot_is_read_as_empty(tmp_path_factory, content):
 def test_a_slot_that_was_spoilt_is_started_anew(tmp_path):
     (tmp_path / "slot-0000").write_bytes(b"\0" * 100)
 
-    add(SlotFile(tmp_path), COUNTER, ("x",))
+    slot = SlotFile(tmp_path)
+    add(slot, COUNTER, ("x",))
 
     assert read(tmp_path) == [("c", ("x",), [1.0], True)]
+    slot.release()
+
+
+def test_a_slot_nobody_holds_is_free(tmp_path):
+    add(SlotFile(tmp_path), COUNTER, ("x",))
+
+    assert read(tmp_path) == [("c", ("x",), [1.0], False)]
 
 
 def test_a_record_with_half_its_words_is_not_read(tmp_path):
