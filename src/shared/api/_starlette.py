@@ -20,13 +20,14 @@ from shared.errors import SharedError
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
-    from shared.monitoring import DetailPolicy, HealthRegistry
+    from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
 __all__ = [
     "StarletteHandlers",
     "ask_handler",
     "health_views",
     "install_handlers",
+    "metrics_view",
     "starlette_handlers",
     "to_response",
 ]
@@ -153,6 +154,17 @@ def health_views(registry: "HealthRegistry", details: "DetailPolicy") -> dict[st
         return to_response(Reply(*endpoints.live()))
 
     return {"health": health, "ready": ready, "live": live}
+
+
+def metrics_view(metrics: "Metrics") -> Any:
+    """Return the metrics as a Starlette view."""
+
+    async def view(request: Request) -> Response:
+        # In a thread: it may read the files of other workers.
+        answer = await run_in_threadpool(metrics.expose, request.headers.get("accept", ""))
+        return to_response(Reply(*answer))
+
+    return view
 
 
 def _caller(request: Request) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api._validation import describe_errors, validation_error
-from shared.api.starlette import EnvelopeResponse, uninstall
+from shared.api.starlette import EnvelopeResponse, add_metrics_route, uninstall
 from shared.errors import SharedError
 from shared.runtime import Runtime
 
@@ -46,6 +46,7 @@ __all__ = [
     "EnvelopeResponse",
     "EnvelopeRoute",
     "add_health_routes",
+    "add_metrics_route",
     "install_error_handlers",
     "install_layer",
     "uninstall",

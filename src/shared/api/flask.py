@@ -29,11 +29,12 @@ from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
-    from shared.monitoring import DetailPolicy, HealthRegistry
+    from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
 __all__ = [
     "EnvelopeResponse",
     "add_health_routes",
+    "add_metrics_route",
     "enveloped",
     "install_error_handlers",
     "install_layer",
@@ -239,6 +240,36 @@ def add_health_routes(
         "shared_ready": (ready_path, lambda: endpoints.ready(**caller())),
         "shared_live": (live_path, endpoints.live),
     }
+    _add_operations(app, "health routes", views)
+
+
+def add_metrics_route(app: Flask, metrics: "Metrics", *, path: str = "/metrics") -> None:
+    """Answer the scrapes of Prometheus; see :meth:`shared.monitoring.Metrics.expose`.
+
+    Idempotent; a path that the application already serves keeps its own answer.
+
+    Args:
+        app: The application.
+        metrics: What is told.
+        path: Where.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.monitoring import Metrics
+        >>> app = Flask("docs")
+        >>> add_metrics_route(app, Metrics("docs"))
+        >>> app.test_client().get("/metrics").status_code
+        200
+    """
+    if installation(app).find("metrics route", None) is None:
+
+        def probe() -> Any:
+            return metrics.expose(caller()["accept"])
+
+        _add_operations(app, "metrics route", {"shared_metrics": (path, probe)})
+
+
+def _add_operations(app: Flask, part: str, views: dict[str, tuple[str, Callable[[], Any]]]) -> None:
     taken = {rule.rule for rule in app.url_map.iter_rules()}
     for name, (path, probe) in views.items():
         if name in app.view_functions:  # left by an earlier uninstall()
@@ -251,7 +282,7 @@ def add_health_routes(
             if name in app.view_functions:
                 app.view_functions[name] = lambda: abort(404)
 
-    record.add("health routes", endpoints, undo)
+    installation(app).add(part, views, undo)
 
 
 def uninstall(app: Flask) -> None:

@@ -8,7 +8,7 @@ Example:
     >>> uninstall(app)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,20 +23,28 @@ from shared.api._envelope import Success, data_bytes, splice
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._installed import installation
 from shared.api._jobs import AccessSink, Job
+from shared.api._operations import OperationRoutes
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api._routes import RouteIndex
-from shared.api._starlette import ask_handler, health_views, install_handlers, starlette_handlers
+from shared.api._starlette import (
+    ask_handler,
+    health_views,
+    install_handlers,
+    metrics_view,
+    starlette_handlers,
+)
 from shared.api.asgi import AsgiLayer
 from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
-    from shared.monitoring import DetailPolicy, HealthRegistry
+    from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
 __all__ = [
     "EnvelopeResponse",
     "add_health_routes",
+    "add_metrics_route",
     "install_error_handlers",
     "install_layer",
     "uninstall",
@@ -224,21 +232,60 @@ def add_health_routes(
         return
     views = health_views(registry, details)
     paths = {"health": health_path, "ready": ready_path, "live": live_path}
+    routes = _operations(app, {path: (f"shared_{name}", views[name]) for name, path in paths.items()})
+    record.add("health routes", routes, partial(_remove_operations, app, routes))
+
+
+def add_metrics_route(app: Starlette, metrics: "Metrics", *, path: str = "/metrics") -> None:
+    """Answer the scrapes of Prometheus; see :meth:`shared.monitoring.Metrics.expose`.
+
+    Idempotent; a path that the application already serves keeps its own answer.
+
+    Args:
+        app: The application.
+        metrics: What is told.
+        path: Where.
+
+    Example:
+        >>> from starlette.applications import Starlette
+        >>> from shared.monitoring import Metrics
+        >>> app = Starlette()
+        >>> add_metrics_route(app, Metrics("docs"))
+    """
+    record = installation(app)
+    if record.find("metrics route", None) is not None:
+        return
+
+    routes = _operations(app, {path: ("shared_metrics", metrics_view(metrics))})
+    record.add("metrics route", routes, partial(_remove_operations, app, routes))
+
+
+def _operations(app: Starlette, views: Mapping[str, tuple[str, Any]]) -> list[Route]:
+    """Serve *views* in front of everything: a catch-all or a mount at "/" must not hide them."""
+    record = installation(app)
+    front: OperationRoutes | None = record.find("operations", None)
     taken = {getattr(route, "path", None) for route in app.router.routes}
     routes = [
-        Route(path, views[name], methods=["GET"], name=f"shared_{name}", include_in_schema=False)
-        for name, path in paths.items()
+        Route(path, view, methods=["GET"], name=name, include_in_schema=False)
+        for path, (name, view) in views.items()
         if path not in taken
     ]
-    # In front: a catch-all route or a mount at "/" must not hide the probes.
-    app.router.routes[:0] = routes
+    if front is None:
+        front = OperationRoutes()
+        app.router.routes.insert(0, front)
+        record.add("operations", front, partial(_remove_front, app, front))
+    front.add(*routes)
+    return routes
 
-    def undo() -> None:
-        app.router.routes[:] = [
-            route for route in app.router.routes if not any(route is own for own in routes)
-        ]
 
-    record.add("health routes", routes, undo)
+def _remove_operations(app: Starlette, routes: list[Route]) -> None:
+    front: OperationRoutes | None = installation(app).find("operations", None)
+    if front is not None:
+        front.remove(*routes)
+
+
+def _remove_front(app: Starlette, front: OperationRoutes) -> None:
+    app.router.routes[:] = [route for route in app.router.routes if route is not front]
 
 
 def uninstall(app: Starlette) -> None:
