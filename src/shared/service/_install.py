@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from shared.errors import ConfigurationError
 from shared.runtime import use
 from shared.service._explain import Explanation, Part
+from shared.service._observe import add_http_metrics, add_metrics, add_resilience
 from shared.service._service import Service
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ PARTS: Final = (
     "body_limit",
     "tracing",
     "errors",
+    "resilience",
+    "metrics",
     "health",
     "drain",
 )
@@ -158,6 +161,7 @@ def uninstall(app: Any) -> None:
 def _install_parts(app: Any, service: Service) -> None:
     face = _face(service.kind)
     options = _options(service)
+    pipeline = None
     if "request_layer" not in service.without:
         pipeline = face.install_layer(app, options, runtime=service.runtime)
         if "drain" not in service.without:
@@ -172,6 +176,9 @@ def _install_parts(app: Any, service: Service) -> None:
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")
         service.note(Part("errors", "every error leaves as an envelope or problem details", settings=shown))
+    add_resilience(service)
+    if add_metrics(service):
+        add_http_metrics(app, service, face, pipeline)
     if service.wants("health", "health, readiness and liveness probes"):
         _add_health(app, service, face)
     # Taken out as a whole: the face knows the order.

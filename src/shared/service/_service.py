@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.config import use_settings
 from shared.errors import ConfigurationError, ErrorMap
 from shared.logging import configure_logging
-from shared.monitoring import DrainOnSignal, HealthCheck, HealthRegistry, Lifecycle, get_health_registry
+from shared.monitoring import (
+    DrainOnSignal,
+    HealthCheck,
+    HealthRegistry,
+    Lifecycle,
+    get_health_registry,
+    get_lifecycle,
+)
 from shared.runtime import Runtime, current, use
 from shared.service._explain import Explanation, Part, SettingShown
 
@@ -18,6 +25,8 @@ if TYPE_CHECKING:
     Check = HealthCheck | tuple[str, Callable[[], Any]]
 
 __all__ = ["Service"]
+
+T = TypeVar("T")
 
 
 class _Claim:
@@ -59,6 +68,7 @@ class Service:
         self.given = (settings, name)
         self.parts: list[Part] = []
         self._undo = ExitStack()
+        self._kept: dict[type, Any] = {}
         self._running = False
         self.runtime, self._owns_runtime = _claim()
         self._before = self.runtime.find(_settings_type())
@@ -68,9 +78,9 @@ class Service:
                 self.runtime.name = self.settings.app.SERVICE_NAME
                 self._add_settings()
                 self._add_logging()
-                self.lifecycle = self._build_lifecycle()
-                self.health = get_health_registry()
-                self.errors = self.runtime.get(ErrorMap, lambda _: ErrorMap())
+                self.lifecycle = self.keep(Lifecycle, get_lifecycle())
+                self.health = self.keep(HealthRegistry, get_health_registry())
+                self.keep(ErrorMap, self.runtime.get(ErrorMap, lambda _: ErrorMap()))
                 for check in checks:
                     self._add_check(check)
         except BaseException:
@@ -84,6 +94,11 @@ class Service:
         self.parts.append(part)
         if undo is not None:
             self.on_dismantle(undo)
+
+    def keep(self, key: type[T], value: T) -> T:
+        """Let *value* outlive a restart: the application holds references to it."""
+        self._kept[key] = value
+        return value
 
     def on_dismantle(self, undo: Callable[[], object]) -> None:
         """Call *undo* when the service is taken apart, before what was noted earlier."""
@@ -123,11 +138,6 @@ class Service:
         part = Part("logging", does, settings=self.show("LOG_LEVEL", "LOG_FORMAT", "LOG_SINK"))
         self.note(part, handle.close)
 
-    def _build_lifecycle(self) -> Lifecycle:
-        from shared.monitoring import get_lifecycle
-
-        return get_lifecycle()
-
     def _add_check(self, check: "Check") -> None:
         if isinstance(check, HealthCheck):
             self.health.add_check(check)
@@ -159,9 +169,8 @@ class Service:
         """Put back what must outlive a restart: others hold references to it."""
         self.runtime.replace(_Claim, _Claim())
         use_settings(self.settings, runtime=self.runtime)
-        self.runtime.replace(Lifecycle, self.lifecycle)
-        self.runtime.replace(HealthRegistry, self.health)
-        self.runtime.replace(ErrorMap, self.errors)
+        for key, value in self._kept.items():
+            self.runtime.replace(key, value)
 
     def stop(self) -> None:
         """End in order: no more traffic, work in flight, flush, close what was built."""

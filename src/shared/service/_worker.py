@@ -15,6 +15,7 @@ from shared.logging import get_logger
 from shared.monitoring import LifecycleChanged
 from shared.runtime import Runtime, reset_default, use
 from shared.service._explain import Explanation, Part
+from shared.service._observe import add_metrics, add_resilience
 from shared.service._probes import ProbeServer
 from shared.service._service import Service
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker", "worker"]
 
-_PARTS = ("logging", "health", "drain")
+_PARTS = ("logging", "resilience", "metrics", "health", "drain")
 
 
 def worker(
@@ -42,7 +43,8 @@ def worker(
         name: Name in logs, metrics and health.
         settings: As for :func:`~shared.service.install`.
         checks: As for :func:`~shared.service.install`.
-        without: ``"logging"``, ``"health"`` or ``"drain"`` to leave out.
+        without: ``"logging"``, ``"resilience"``, ``"metrics"``, ``"health"`` or
+            ``"drain"`` to leave out.
         health_port: Port on all addresses for ``/health``, ``/ready`` and
             ``/live``; 0 takes a free one, None serves none.
 
@@ -227,6 +229,8 @@ class Worker:
             stack.callback(reset_default, reset_default(service.runtime))
             stack.callback(service.runtime.events.subscribe(LifecycleChanged, self._changed))
             self._take_signal(stack, service)
+            add_resilience(service)
+            add_metrics(service)
             self._serve_probes(stack, service)
             service.start()
             self._exit = stack.pop_all()

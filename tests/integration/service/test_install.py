@@ -392,3 +392,86 @@ def test_process_that_never_closes_ends_without_warnings():
     )
 
     assert (result.returncode, result.stderr) == (0, "")
+
+
+# --- metrics and resilience ---------------------------------------------------------------
+
+
+def test_requests_are_counted_by_route_and_status(make_app, shared_client):
+    client = shared_client(install(make_app(), service="orders"))
+    for path in ("/hello", "/hello", "/conflict", "/nowhere"):
+        client.get(path)
+
+    text = client.get("/metrics").text
+
+    def lines(*parts):
+        return [
+            line
+            for line in text.splitlines()
+            if line.startswith("http_server_request_duration_seconds_count")
+            and all(part in line for part in parts)
+        ]
+
+    assert lines('http_route="/hello"', '"200"')[0].endswith(" 2.0")
+    assert lines('http_route="/conflict"', '"409"')[0].endswith(" 1.0")
+    assert lines('http_route="unmatched"', '"404"')[0].endswith(" 1.0")
+
+
+def test_random_paths_leave_the_series_constant(make_app, shared_client):
+    client = shared_client(install(make_app(), service="orders"))
+    client.get("/random/0")
+    client.get("/metrics")
+    before = len(client.get("/metrics").text.splitlines())
+
+    for number in range(1, 50):
+        client.get(f"/random/{number}")
+
+    assert len(client.get("/metrics").text.splitlines()) == before
+
+
+@pytest.mark.shared_settings(METRICS_ENABLED=False)
+def test_metrics_can_be_switched_off_by_the_setting(make_app, shared_client):
+    app = install(make_app(), service="orders")
+
+    shared_client(app).get("/metrics").assert_error("NOT_FOUND", 404)
+
+    assert explain(app).part("metrics").reason == "METRICS_ENABLED=False"
+
+
+def test_requests_are_still_counted_after_a_restart(asgi_app):
+    install(asgi_app)
+    for _ in range(2):
+        with ApiClient(asgi_app) as client:
+            client.get("/hello")
+            text = client.get("/metrics").text
+
+    counted = [line for line in text.splitlines() if 'http_route="/hello"' in line and "_count{" in line]
+    assert len(counted) == 1
+    assert float(counted[0].rsplit(" ", 1)[1]) >= 1
+
+
+@pytest.mark.shared_settings(HEALTH_DETAILS="always", HEALTH_CACHE_SECONDS=0)
+def test_open_breaker_degrades_health_and_shows_in_metrics_and_log(make_app, shared_client, log_capture):
+    from shared.resilience import get_breakers
+
+    app = install(make_app(), service="orders")
+    client = shared_client(app)
+    with use(installed(app).runtime):
+        breaker = get_breakers().get("payments")
+        for _ in range(5):
+            with pytest.raises(ConnectionError):
+                breaker.call(_refuse)
+
+    health = client.get("/health").json
+
+    assert health["status"] == "degraded"
+    assert health["checks"]["dependencies"]["breakers"]["payments"] == "OPEN"
+    assert client.get("/ready").status == 200
+    assert 'circuit_breaker_state{circuit_breaker_name="payments"} 2.0' in client.get("/metrics").text
+    assert [event["event"] for event in log_capture if event["logger"] == "shared.resilience"] == [
+        "circuit open"
+    ]
+
+
+def _refuse():
+    raise ConnectionError("no")

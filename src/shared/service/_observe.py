@@ -1,0 +1,78 @@
+"""Join what does not know each other: requests, breakers and health to metrics and logs."""
+
+from typing import TYPE_CHECKING, Any
+
+from shared.logging import get_logger
+from shared.monitoring import (
+    HttpMetrics,
+    Metrics,
+    ProcessMetrics,
+    ResilienceMetrics,
+    build_info,
+    get_metrics,
+    health_metrics,
+)
+from shared.resilience import (
+    BreakerRegistry,
+    PolicyRegistry,
+    get_breakers,
+    get_policies,
+    log_events,
+    record_events,
+)
+from shared.service._explain import Part
+
+if TYPE_CHECKING:
+    from shared.service._service import Service
+
+__all__ = ["add_http_metrics", "add_metrics", "add_resilience"]
+
+_METRICS = "requests, process, health and breakers counted"
+_RESILIENCE = "breakers in health, their events in the log"
+
+
+def add_metrics(service: "Service") -> bool:
+    """Count what every process has; return whether metrics are on."""
+    settings = service.settings
+    if not service.wants("metrics", _METRICS):
+        return False
+    if not settings.monitoring.METRICS_ENABLED:
+        service.note(Part("metrics", _METRICS, enabled=False, reason="METRICS_ENABLED=False"))
+        return False
+    metrics = service.keep(Metrics, get_metrics())
+    app = settings.app
+    build_info(
+        metrics, service=app.SERVICE_NAME, version=app.SERVICE_VERSION, environment=str(app.ENVIRONMENT)
+    )
+    ProcessMetrics(metrics)
+    events = service.runtime.events
+    service.on_dismantle(health_metrics(metrics, events))
+    service.on_dismantle(record_events(ResilienceMetrics(metrics), events))
+    service.note(Part("metrics", _METRICS, settings=service.show("METRICS_ENABLED", "METRICS_PATH")))
+    return True
+
+
+def add_http_metrics(app: Any, service: "Service", face: Any, pipeline: Any) -> None:
+    """Count requests, and answer the scrapes."""
+    metrics = get_metrics()
+    if pipeline is not None:
+        http = HttpMetrics(metrics, lifecycle=service.lifecycle)
+        service.on_dismantle(pipeline.observe(http.on_finish))
+    face.add_metrics_route(app, metrics, path=service.settings.monitoring.METRICS_PATH)
+
+
+def add_resilience(service: "Service") -> None:
+    """Show the circuit breakers in the health report, and log what happens to them."""
+    if not service.wants("resilience", _RESILIENCE):
+        return
+    breakers = service.keep(BreakerRegistry, get_breakers())
+    service.keep(PolicyRegistry, get_policies())
+    # Degrades only: a dependency that is down is a reason to fail fast, not to restart.
+    service.health.add("dependencies", breakers.health, critical=False)
+    events = service.runtime.events
+    service.on_dismantle(log_events(get_logger("shared.resilience"), events))
+    names = ("BREAKER_FAILURE_THRESHOLD", "BREAKER_THRESHOLDS", "BREAKER_RECOVERY_TIMEOUT")
+    service.note(
+        Part("resilience", _RESILIENCE, settings=service.show(*names)),
+        lambda: service.health.remove("dependencies"),
+    )
