@@ -20,7 +20,7 @@ def main() -> int:
         fleet = _fleet(Path(folder))
         services = []
         try:
-            report.heading("Starting two services on loopback")
+            report.heading("Starting three services on loopback")
             for server in fleet:
                 server.start()
             for server in fleet:
@@ -46,8 +46,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fleet(folder: Path) -> tuple[Server, Server]:
-    catalog_port, orders_port = free_port(), free_port()
+def _fleet(folder: Path) -> tuple[Server, Server, Server]:
+    catalog_port, payments_port, orders_port = free_port(), free_port(), free_port()
     secret = secrets.token_urlsafe(48)
     # What a deployment would set; the library refuses to start in production without.
     common = {
@@ -58,6 +58,9 @@ def _fleet(folder: Path) -> tuple[Server, Server]:
         "DRAIN_DELAY_SECONDS": "0.3",
         "DRAIN_TIMEOUT_SECONDS": "5",
         "MAX_BODY_BYTES": "20000",
+        "HEALTH_CACHE_SECONDS": "0",
+        "BREAKER_RECOVERY_TIMEOUT": "0.5",
+        "RETRY_DELAY": "0.02",
     }
     catalog = Server(
         "catalog",
@@ -66,14 +69,21 @@ def _fleet(folder: Path) -> tuple[Server, Server]:
         folder / "catalog.log",
         common,
     )
+    payments = Server(
+        "payments_stub",
+        ["-m", "waitress", f"--listen=127.0.0.1:{payments_port}", "examples.payments_stub.app:app"],
+        payments_port,
+        folder / "payments.log",
+        common,
+    )
     orders = Server(
         "orders",
         ["-m", "uvicorn", "examples.orders.app:app", "--host=127.0.0.1", f"--port={orders_port}"],
         orders_port,
         folder / "orders.log",
-        {**common, "CATALOG_URL": catalog.url},
+        {**common, "CATALOG_URL": catalog.url, "PAYMENTS_URL": payments.url},
     )
-    return catalog, orders
+    return catalog, payments, orders
 
 
 def _row(server: Server, seconds: float) -> dict[str, object]:

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from examples.demo._bad_day import take_bad_day
 from examples.demo._fleet import ROOT, Answer, Server
 from examples.demo._report import Report, check, equal
 
@@ -16,13 +17,16 @@ ERROR = ["success", "error", "timestamp", "version"]
 SECRET = "4111111111111111"
 
 
-def take_tour(report: Report, catalog: Server, orders: Server, *, stop_at_end: bool) -> None:
-    """Walk through everything the two services got from one call each."""
+def take_tour(
+    report: Report, catalog: Server, payments: Server, orders: Server, *, stop_at_end: bool
+) -> None:
+    """Walk through everything the services got from one call each."""
     _envelopes(report, catalog, orders)
     _identity(report, catalog, orders)
     _errors(report, catalog, orders)
     _protection(report, catalog, orders)
     _health(report, catalog, orders)
+    take_bad_day(report, payments, orders)
     _configuration(report)
     if stop_at_end:
         _ending(report, catalog, orders)

@@ -5,15 +5,14 @@ uvicorn examples.orders.app:app --port 8001
 
 from itertools import count
 
-import httpx2
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from examples.orders.settings import OrdersSettings
+from examples.orders.suppliers import suppliers
 from shared.api.fastapi import EnvelopeRoute
 from shared.config import get_settings
-from shared.context import outgoing_headers
-from shared.errors import ExternalServiceError, OrderNotFoundError, ValidationError, error_for_status
+from shared.errors import OrderNotFoundError, ValidationError
 from shared.logging import bind, get_logger
 from shared.service import install
 
@@ -37,23 +36,11 @@ class Order(BaseModel):
     sku: str
     quantity: int
     total_cents: int
+    charge: str
 
 
 orders: dict[int, Order] = {}
 numbers = count(1)
-
-
-async def price_of(sku: str) -> int:
-    """Ask the catalog; its refusals become ours."""
-    url = get_settings(OrdersSettings).orders.CATALOG_URL
-    try:
-        async with httpx2.AsyncClient(base_url=url, timeout=2.0) as catalog:
-            answer = await catalog.get(f"/items/{sku}", headers=outgoing_headers())
-    except httpx2.HTTPError as exc:
-        raise ExternalServiceError("the catalog does not answer", cause=exc) from exc
-    if answer.status_code != 200:
-        raise error_for_status(answer.status_code, f"the catalog has no {sku!r}")
-    return int(answer.json()["data"]["price_cents"])
 
 
 @app.post("/orders", status_code=201)
@@ -61,8 +48,10 @@ async def take_order(new: NewOrder) -> Order:
     bind(sku=new.sku)
     if new.quantity > (most := get_settings(OrdersSettings).orders.MAX_QUANTITY):
         raise ValidationError("too many items in one order", details={"max_quantity": most})
-    price = await price_of(new.sku)
-    order = Order(id=next(numbers), sku=new.sku, quantity=new.quantity, total_cents=price * new.quantity)
+    total = await suppliers().price_of(new.sku) * new.quantity
+    number = next(numbers)
+    charge = await suppliers().charge(total, key=f"order-{number}")
+    order = Order(id=number, sku=new.sku, quantity=new.quantity, total_cents=total, charge=charge)
     orders[order.id] = order
     log.info("order taken", order_id=order.id, total_cents=order.total_cents)
     return order

@@ -7,6 +7,7 @@ class OrdersSection(Section):
     """Settings of this service alone."""
 
     CATALOG_URL: str = setting("http://127.0.0.1:8002", "Where the catalog service answers.")
+    PAYMENTS_URL: str = setting("http://127.0.0.1:8003", "Where the payment supplier answers.")
     MAX_QUANTITY: int = setting(100, "Most items in one order.", ge=1, le=10_000)
 
 

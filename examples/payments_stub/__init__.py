@@ -1,0 +1,1 @@
+"""A payment supplier with a fault dial."""
