@@ -206,6 +206,7 @@ def _configuration(report: Report) -> None:
         text = result.stderr[result.stderr.rindex("ConfigurationError") :]
         for name in ("DB_POOL_SIZE", "API_PORT", "CORS_ORIGINS", "JWT_SECRET_KEY", "DEBUG"):
             check(name in text, f"{name} is not in the report:\n{text}")
+        check("DB_POOLSIZE" in text, f"the misspelt DB_POOLSIZE is not in the report:\n{text}")
         check("short-secret-value" not in result.stderr, "the report shows the secret")
         facts.append(text.strip())
 

@@ -62,11 +62,19 @@ def printable(value: Any, limit: int = _LONGEST) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
-def failure(problems: Iterable[Problem], environment: str) -> ConfigurationError:
-    """Return the one error that lists all *problems*."""
+def failure(
+    problems: Iterable[Problem], environment: str, warnings: Iterable[Problem] = ()
+) -> ConfigurationError:
+    """Return the one error that lists all *problems*, and the misspelt names among *warnings*.
+
+    A misspelt name is often why another setting is missing.
+    """
     found = sorted(problems, key=lambda problem: (problem.variable, problem.message))
     noun = "setting is" if len(found) == 1 else "settings are"
     lines = "\n".join(f"  {problem}" for problem in found)
+    misspelt = [problem for problem in warnings if problem.suggestion]
+    if misspelt:
+        lines += "\nperhaps misspelt:\n" + "\n".join(f"  {problem}" for problem in misspelt)
     return ConfigurationError(
         f"{len(found)} {noun} wrong (profile {environment}):\n{lines}",
         details={"environment": environment, "problems": [problem.to_dict() for problem in found]},

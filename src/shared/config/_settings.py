@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     def _assemble(self, layers: list[Layer], recipe: Recipe) -> None:
         outcome = self._apply(layers, recipe)
         if outcome.errors:
-            raise failure(outcome.errors, outcome.environment)
+            raise failure(outcome.errors, outcome.environment, outcome.warnings)
 
     def _apply(self, layers: list[Layer], recipe: Recipe) -> Outcome:
         """Build the sections from *layers*; what is wrong is in the outcome, nothing is raised."""

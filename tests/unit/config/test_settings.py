@@ -504,3 +504,13 @@ def test_a_variable_that_is_no_setting_is_read_as_it_was_at_the_start(tmp_path):
 def test_a_setting_is_not_read_as_a_bare_variable():
     with pytest.raises(ConfigurationError, match=r"read settings\.security\.JWT_SECRET_KEY"):
         load().variable("JWT_SECRET_KEY")
+
+
+def test_misspelt_name_stands_below_what_is_wrong():
+    with pytest.raises(ConfigurationError) as caught:
+        Settings(environ={"API_PORT": "x", "DB_POOLSIZE": "3"}, env_file=None)
+
+    text = str(caught.value)
+    assert text.index("API_PORT") < text.index("perhaps misspelt") < text.index("DB_POOLSIZE")
+    assert "DB_POOL_SIZE" in text
+    assert text.startswith("1 setting is wrong")
