@@ -117,12 +117,12 @@ class BurnRateAlert:
         ('orders-page', False)
     """
 
-    wait = 0.0
+    wait: float = 0.0
 
     def __init__(self, slo: SLO, severity: Severity | str = Severity.PAGE) -> None:
         self.slo = slo
-        self.severity = Severity(severity)
-        self.name = f"{slo.name}-{self.severity}"
+        self.severity: Severity = Severity(severity)
+        self.name: str = f"{slo.name}-{self.severity}"
         self._windows = tuple(each for each in slo.burn_windows() if each.severity == self.severity)
         if not self._windows:
             msg = f"SLO {slo.name!r} has no windows of severity {severity!r}: page or ticket"
@@ -211,7 +211,7 @@ class ThresholdAlert:
             raise InvalidArgumentError(msg)
         self.name = name
         self.wait = wait
-        self.severity = Severity(severity)
+        self.severity: Severity = Severity(severity)
         self.above = above
         self.below = below
         self.promql = promql
@@ -289,7 +289,7 @@ class DegradationAlert:
         self.recent = recent
         self.baseline = baseline
         self.wait = wait
-        self.severity = Severity(severity)
+        self.severity: Severity = Severity(severity)
         self._min_events = min_events
         self._points: list[tuple[float, list[float]]] = []
         self._bounds: tuple[float, ...] = ()

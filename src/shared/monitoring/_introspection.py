@@ -242,7 +242,7 @@ class ReportOnSignal:
         if not signum:
             msg = "this platform has no SIGUSR2: give another signum"
             raise InvalidArgumentError(msg)
-        self.report = report or RuntimeReport()
+        self.report: RuntimeReport = report or RuntimeReport()
         self._path = None if path is None else Path(path)
         self._signum = signum
         self._previous: Any = None

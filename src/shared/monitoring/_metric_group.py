@@ -49,7 +49,8 @@ def group_directory(service: str, pid: int, base: Path | None = None) -> Path:
 
 
 def _base() -> Path:
-    memory = Path("/dev/shm")  # noqa: S108 - the folder below it is checked
+    # The folder below it is private, and checked to be.
+    memory = Path("/dev/shm")  # noqa: S108  # nosec B108
     root = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
     return root / f"shared-metrics-{os.getuid()}"
 

@@ -2,18 +2,22 @@
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from shared.monitoring._metrics import Metrics
+from typing import Final, Protocol
 
 INTERVAL: Final = 5.0  # seconds; a scrape is rarely more frequent
+
+
+class Sampled(Protocol):
+    """Metrics, as far as they are asked."""
+
+    def sample(self) -> None:
+        """Ask every function once."""
 
 
 class Sampler:
     """A daemon thread that is started when it is needed: functions are set and numbers are shared."""
 
-    def __init__(self, metrics: "Metrics", *, interval: float = INTERVAL) -> None:
+    def __init__(self, metrics: Sampled, *, interval: float = INTERVAL) -> None:
         self._metrics = weakref.ref(metrics)
         self._interval = interval
         self.wanted = False
@@ -47,7 +51,7 @@ class Sampler:
             threading.Thread(target=_run, args=arguments, name="shared-metrics", daemon=True).start()
 
 
-def _run(reference: "weakref.ref[Metrics]", stop: threading.Event, interval: float) -> None:
+def _run(reference: "weakref.ref[Sampled]", stop: threading.Event, interval: float) -> None:
     while not stop.wait(interval):
         metrics = reference()
         if metrics is None:

@@ -33,8 +33,8 @@ class Series:
     def __init__(self, definition: MetricDefinition, cells: Cells, at: int) -> None:
         self._bounds = definition.bounds
         self._stamped = definition.mode == "latest"
-        self.cells = cells
-        self.at = at
+        self.cells: Cells = cells
+        self.at: int = at
         self._lock = Lock()
         self.exemplars: dict[int, tuple[Mapping[str, str], float, float]] | None = None
         self.function: Callable[[], float] | None = None

@@ -5,7 +5,7 @@ import functools
 import weakref
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -25,18 +25,30 @@ from shared.monitoring._answer import HttpAnswer
 from shared.monitoring._exposition import OPENMETRICS, TEXT, Exemplars, Row, SeriesText, go_float, render
 from shared.monitoring._metric_collect import Reading
 
-if TYPE_CHECKING:
-    from shared.monitoring._metrics import Metrics
-
 _EOF: Final = b"# EOF\n"
 _muted: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("shared_metrics_muted", default=False)
 _texts: "weakref.WeakKeyDictionary[Any, dict[str, SeriesText]]" = weakref.WeakKeyDictionary()
 
 
+class Source(Protocol):
+    """Metrics, as far as they are exposed."""
+
+    @property
+    def is_multiprocess(self) -> bool:
+        """Whether other processes' numbers are in it."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The client's registry that shows them."""
+
+    def collect(self) -> list[Reading]:
+        """Return every metric with its numbers."""
+
+
 class _Bridge(Collector):
     """Shows our metrics to everything that speaks the client's protocol."""
 
-    def __init__(self, metrics: "Metrics") -> None:
+    def __init__(self, metrics: Source) -> None:
         self._metrics = weakref.ref(metrics)
 
     def describe(self) -> list[Metric]:
@@ -49,7 +61,7 @@ class _Bridge(Collector):
         return [to_metric(reading) for reading in metrics.collect()]
 
 
-def make_registry(metrics: "Metrics") -> CollectorRegistry:
+def make_registry(metrics: Source) -> CollectorRegistry:
     """Return a registry of the client that shows *metrics*."""
     registry = CollectorRegistry()
     registry.register(_Bridge(metrics))
@@ -79,7 +91,7 @@ def to_metric(reading: Reading) -> Metric:
     return metric
 
 
-def expose(metrics: "Metrics", accept: str) -> HttpAnswer:
+def expose(metrics: Source, accept: str) -> HttpAnswer:
     """Return all metrics as text in the format that *accept* asks for."""
     media_type = preferred(accept, ("text/plain", "application/openmetrics-text")) if accept else "text/plain"
     is_open = media_type != "text/plain"
@@ -95,7 +107,7 @@ def expose(metrics: "Metrics", accept: str) -> HttpAnswer:
     return HttpAnswer(200, (("Content-Type", content_type), ("Cache-Control", "no-store")), body)
 
 
-def _ours(metrics: "Metrics", readings: list[Reading], *, openmetrics: bool) -> bytes:
+def _ours(metrics: Source, readings: list[Reading], *, openmetrics: bool) -> bytes:
     texts = _texts.setdefault(metrics, {})
     out: list[str] = []
     for reading in readings:
@@ -137,7 +149,7 @@ def exemplars_of(reading: Reading) -> dict[tuple[str, ...], Exemplars]:
 class _Foreign(Collector):
     """What others registered: on our registry, and on the client's default one."""
 
-    def __init__(self, metrics: "Metrics", ours: set[str]) -> None:
+    def __init__(self, metrics: Source, ours: set[str]) -> None:
         self._metrics = metrics
         self._seen = set(ours)
 

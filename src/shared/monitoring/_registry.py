@@ -102,7 +102,7 @@ class HealthRegistry:
         self._waiting: asyncio.Task[None] | None = None
         self._last_status: HealthStatus | None = None
         self._last_ready: bool | None = None
-        self.lifecycle = lifecycle or _started()
+        self.lifecycle: Lifecycle = lifecycle or _started()
         after_fork_in_child(self)
 
     # -- registration ------------------------------------------------------------

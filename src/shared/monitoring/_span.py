@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextvars import Token
 from enum import StrEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from shared.context import (
     RequestContext,
@@ -15,9 +15,6 @@ from shared.context import (
     leave_context,
     new_request_id,
 )
-
-if TYPE_CHECKING:
-    from shared.monitoring._tracer import Tracer
 
 _MAX_ATTRIBUTES: Final = 64
 _MAX_EVENTS: Final = 32
@@ -70,6 +67,20 @@ class FinishedSpan(NamedTuple):
     events: tuple[tuple[int, str, Mapping[str, Any]], ...] = ()
 
 
+class SpanOwner(Protocol):
+    """A tracer, as far as its spans know it."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anybody wants spans."""
+
+    def begin(self, span: "Span", parent: TraceContext | None) -> tuple[TraceContext, Any]:
+        """Return the span's ids, and the bridge's own object for it."""
+
+    def end(self, finished: FinishedSpan, bridged: Any) -> None:
+        """Take the end of a span."""
+
+
 class Span:
     """A span under way; made by :meth:`Tracer.span`, for ``with`` and ``async with``.
 
@@ -104,14 +115,14 @@ class Span:
 
     def __init__(
         self,
-        tracer: "Tracer",
+        tracer: SpanOwner,
         name: str,
         kind: SpanKind,
         attributes: Mapping[str, Any] | None,
         parent: TraceContext | None,
     ) -> None:
         self._tracer = tracer
-        self.name = name
+        self.name: str = name
         self._kind = kind
         self._parent = parent
         self._attributes: dict[str, Any] = dict(attributes) if attributes else {}
@@ -119,7 +130,7 @@ class Span:
         self._token: Token[RequestContext | None] | None = None
         self._bridged: Any = None
         self.trace: TraceContext | None = None
-        self.is_recording = False
+        self.is_recording: bool = False
 
     # -- facts -----------------------------------------------------------------------
 

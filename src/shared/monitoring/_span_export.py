@@ -76,7 +76,7 @@ class BatchExporter:
         self._wake = threading.Event()
         self._stop: threading.Event | None = None
         self._start_lock = threading.Lock()
-        self.dropped = 0
+        self.dropped: int = 0
         """Spans that were dropped: the queue was full, or sending failed."""
         after_fork_in_child(self)
 

@@ -87,7 +87,7 @@ class Tracer:
         self.sample_rate = sample_rate
         self.bridge = bridge
         self._exporters: tuple[SpanExporter, ...] = tuple(exporters)
-        self.is_active = bool(self._exporters) or bridge is not None
+        self.is_active: bool = bool(self._exporters) or bridge is not None
 
     def add_exporter(self, exporter: SpanExporter) -> Callable[[], None]:
         """Hand finished spans to *exporter* too; return a function that ends that."""

@@ -13,7 +13,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() f
 def run_code(body, *arguments):
     """Run *body* in a process of its own; return its exit code and the words it printed."""
     command = [sys.executable, "-c", textwrap.dedent(body), *arguments]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=110, check=False)
     return done.returncode, done.stdout.split(), done.stderr
 
 
