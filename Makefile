@@ -85,10 +85,12 @@ lint: $(VENV)/.dev  ## ruff, bandit, spelling, project metadata, news fragments
 	@echo "== lint"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/bandit -q -c pyproject.toml -r src -f json --exit-zero | $(PY) .ci/bandit_findings.py
+	@mkdir -p build
+	@$(BIN)/bandit -q -c pyproject.toml -r src -f json --exit-zero 2> build/bandit.log | $(PY) .ci/bandit_findings.py \
+	  || { cat build/bandit.log; exit 1; }
 	@$(BIN)/codespell
 	@$(BIN)/validate-pyproject pyproject.toml
-	@$(BIN)/towncrier build --draft --version next > /dev/null
+	@$(BIN)/towncrier build --draft --version next > build/news.log 2>&1 || { cat build/news.log; exit 1; }
 
 types: $(VENV)/.dev  ## mypy strict, pyright on the public API: 100 % known
 	@echo "== types"
