@@ -20,7 +20,10 @@ from shared.database._faults import translated
 from shared.database._mixins import SoftDelete, TenantScoped, Timestamps, UUIDKey, Versioned
 from shared.database._money import Money
 from shared.database._options import DatabaseOptions
+from shared.database._pages import KeysetPage, Page
 from shared.database._pool import PoolSnapshot
+from shared.database._repository import Repository
+from shared.database._repository_async import AsyncRepository
 from shared.database._session import SharedSession, on_commit
 from shared.database._transaction import TransactionRetry
 from shared.database._types import Json, UTCDateTime, utc_now
@@ -30,6 +33,7 @@ from shared.database._uuid7 import uuid7
 
 __all__ = [
     "AsyncDatabase",
+    "AsyncRepository",
     "AsyncTransaction",
     "Base",
     "Database",
@@ -37,11 +41,14 @@ __all__ = [
     "DatabaseOptions",
     "EncryptedString",
     "Json",
+    "KeysetPage",
     "Money",
+    "Page",
     "PoolSnapshot",
     "PoolWaited",
     "QueryFinished",
     "ReplicaEjected",
+    "Repository",
     "SharedSession",
     "SlowQuery",
     "SoftDelete",

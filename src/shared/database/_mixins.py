@@ -99,7 +99,7 @@ class Versioned:
         'version'
     """
 
-    version: Mapped[int] = mapped_column(sort_order=903)
+    version: Mapped[int] = mapped_column(default=1, sort_order=903)
 
     @declared_attr.directive
     @classmethod
