@@ -1,8 +1,17 @@
 import pytest
 
+from shared.context import enter_context, leave_context
 from shared.runtime import Runtime
 from tests.integration.api._apps import FRAMEWORKS, Service
 from tests.unit.api._drive import Lines
+
+
+@pytest.fixture(autouse=True)
+def _outside_of_any_request():
+    """Whatever other tests have bound outside of a request stays theirs."""
+    token = enter_context(None)
+    yield
+    leave_context(token)
 
 
 @pytest.fixture
