@@ -48,4 +48,7 @@ def _scalar(value: Any) -> str:
         return "{}"
     if isinstance(value, list | tuple):
         return "[]"
-    return json.dumps(value, ensure_ascii=False)  # JSON is YAML
+    text = json.dumps(value, ensure_ascii=False)  # JSON is YAML
+    if isinstance(value, float) and "e" in text and "." not in text:
+        return text.replace("e", ".0e")  # YAML 1.1 takes 1e-05 for text
+    return text

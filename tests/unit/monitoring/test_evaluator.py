@@ -351,9 +351,10 @@ def test_the_thread_looks_by_itself_and_ends(metrics):
 
 
 def test_an_evaluator_nobody_holds_ends_its_thread(metrics):
+    before = set(threading.enumerate())
     watching = AlertEvaluator(metrics=metrics, interval=0.01)
     watching.start()
-    thread = next(each for each in threading.enumerate() if each.name == "shared-alerts")
+    [thread] = set(threading.enumerate()) - before
     del watching
     thread.join(5)
 
@@ -381,7 +382,9 @@ def test_closing_tries_what_is_pending_once_more(metrics, wall):
 def test_a_forked_child_leaves_looking_to_its_parent(metrics, notices, wall):
     watching = evaluator(metrics, notices, wall, ThresholdAlert("queue", lambda: 200, above=100))
     watching.start()
+    stop = watching._stop
     watching.after_fork()
+    stop.set()
 
     assert watching._stop is None
     assert not watching._pending

@@ -258,11 +258,10 @@ def test_the_thread_writes_by_itself_and_ends_with_the_recorder():
 
 
 def test_a_recorder_nobody_holds_ends_its_thread():
+    before = set(threading.enumerate())
     recorder = PerformanceRecorder(MemoryRollupStore(), flush_interval=0.01)
     recorder.record("task", "import", 0.1)
-    [thread] = [
-        each for each in threading.enumerate() if each.name == "shared-performance" and each.is_alive()
-    ][-1:]
+    [thread] = set(threading.enumerate()) - before
     del recorder
     thread.join(5)
 
