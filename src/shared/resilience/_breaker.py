@@ -4,14 +4,14 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from types import CoroutineType, TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 from shared.errors import InvalidArgumentError
 from shared.resilience._blocks import enter_block, leave_block
 from shared.resilience._by_hand import ByHand
 from shared.resilience._checks import no_coroutine
 from shared.resilience._compile import compile_call
-from shared.resilience._config import BreakerConfig, breaker_config
+from shared.resilience._config import BreakerConfig, BreakerOptions, breaker_config
 from shared.resilience._events import (
     BreakerTransition,
     CallRejected,
@@ -117,7 +117,7 @@ class CircuitBreaker(ByHand):
         listeners: Iterable[Callable[[BreakerTransition], object]] = (),
         events: Events | None = None,
         config: BreakerConfig | None = None,
-        **options: Any,
+        **options: Unpack[BreakerOptions],
     ) -> None:
         if not name or not isinstance(name, str):
             msg = f"a breaker needs the name of its dependency, got {name!r}"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from shared.errors import (
     BulkheadFullError,
@@ -17,7 +17,7 @@ from shared.errors import (
 from shared.resilience._checks import at_least, error_classes, seconds, share, whole
 from shared.resilience._windows import ConsecutiveWindow, CountWindow, Rates, TimeWindow, Window
 
-__all__ = ["BreakerConfig", "Verdict", "breaker_config"]
+__all__ = ["BreakerConfig", "BreakerOptions", "Verdict", "breaker_config"]
 
 # Refusals of our own guards and misuse of them: the dependency was not even called.
 _OURS: Final = (CircuitOpenError, BulkheadFullError, UnsupportedCallableError)
@@ -157,6 +157,24 @@ class BreakerConfig:
         if self.record is None:
             return not isinstance(error, BusinessError) or isinstance(error, RateLimitError)
         return _applies(self.record, error)
+
+
+class BreakerOptions(TypedDict, total=False):
+    """The fields of :class:`BreakerConfig` that a breaker takes beside its named parameters."""
+
+    failure_rate: float | None
+    window_calls: int
+    window_seconds: float | None
+    minimum_calls: int
+    slow_call_seconds: float | None
+    slow_call_rate: float
+    half_open_timeout: float | None
+    recovery_multiplier: float
+    max_recovery_timeout: float
+    recovery_jitter: float
+    record: Any
+    ignore: Any
+    failure_result: Callable[[Any], bool] | None
 
 
 def breaker_config(**options: Any) -> BreakerConfig:

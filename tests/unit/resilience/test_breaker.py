@@ -678,3 +678,16 @@ def test_a_refusal_crosses_processes(clock):
     twin = pickle.loads(pickle.dumps(copy.copy(caught.value)))
 
     assert (str(twin), twin.retry_after) == (str(caught.value), 30.0)
+
+
+def test_typed_options_are_the_fields_of_the_configuration():
+    import dataclasses
+    import inspect
+    from typing import get_type_hints
+
+    from shared.resilience._config import BreakerOptions
+
+    named = set(inspect.signature(CircuitBreaker).parameters)
+    fields = {field.name for field in dataclasses.fields(BreakerConfig) if field.init}
+
+    assert set(get_type_hints(BreakerOptions)) == fields - named
