@@ -46,14 +46,15 @@ def waitress_server(app, **options):
         yield server.socket.getsockname()[1]
     finally:
 
-        def stop():  # in the server's own thread, which otherwise closes no connection
+        def hang_up():  # in the server's own thread, which otherwise closes no connection
             for channel in list(server.active_channels.values()):
                 channel.handle_close()
-            server.close()
 
-        server.trigger.pull_trigger(stop)
-        thread.join(10)
+        server.trigger.pull_trigger(hang_up)
+        # The workers wake the server when they are done: they must end before it does.
         server.task_dispatcher.shutdown()
+        server.trigger.pull_trigger(server.close)
+        thread.join(10)
         assert not thread.is_alive()
 
 
