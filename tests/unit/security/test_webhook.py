@@ -212,7 +212,9 @@ def test_hostile_headers_give_only_our_error(provider, headers, body):
 
 @each_provider
 @pytest.mark.parametrize(
-    "headers", [None, 7, "abc", [1], [("a",)], [("a", "b", "c")], {1: 2}, [], {}, object()], ids=repr
+    "headers",
+    [None, 7, "abc", [1], [("a",)], [("a", "b", "c")], {1: 2}, [], {}, object()],
+    ids=lambda value: type(value).__name__,
 )
 def test_headers_of_any_type_give_only_our_error(provider, headers):
     with pytest.raises(WebhookSignatureError):
