@@ -309,7 +309,9 @@ def test_from_text_reads_a_ring():
 
 
 @pytest.mark.parametrize(
-    "text", ["", ",", OLD, f"k1:{OLD},{NEW}", f"k1:{OLD},k1:{NEW}", "k1:", "k1:x", f":{OLD}"]
+    "text",
+    ["", ",", OLD, f"k1:{OLD},{NEW}", f"k1:{OLD},k1:{NEW}", "k1:", "k1:x", f":{OLD}"],
+    ids=["nothing", "comma", "bare", "second bare", "same id twice", "no key", "no base64", "no id"],
 )
 def test_from_text_refuses_what_it_cannot_read_and_does_not_show_it(text):
     with pytest.raises(ConfigurationError) as caught:
