@@ -33,7 +33,8 @@ class Success:
     meta: Any = None
 
 
-_last: tuple[int, str] = (-1, "")
+_second = -1
+_text = ""
 
 
 def timestamp(now: float | None = None) -> str:
@@ -46,14 +47,18 @@ def timestamp(now: float | None = None) -> str:
         >>> timestamp(1735689600.9)
         '2025-01-01T00:00:00Z'
     """
-    global _last  # noqa: PLW0603 - one tuple, replaced whole: a race only repeats the work
-    second = int(time.time() if now is None else now)
-    last = _last
-    if last[0] == second:
-        return last[1]
-    text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
-    _last = (second, text)
-    return text
+    global _second, _text  # noqa: PLW0603 - the text first: a race only repeats the work
+    if now is not None:
+        return _format(int(now))
+    second = int(time.time())
+    if second != _second:
+        _text = _format(second)
+        _second = second
+    return _text
+
+
+def _format(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
 def success_response(
@@ -123,25 +128,27 @@ def error_response(
     }
 
 
-_frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-
-
-def _frame(message: str, version: str) -> tuple[bytes, bytes]:
-    """Return what stands between data and timestamp, and after it; remembered for fixed messages."""
-    frame = _frames.get((message, version))
-    if frame is None:
-        frame = (b',"message":' + dumps(message) + b',"timestamp":"', b'","version":' + dumps(version))
-        if len(_frames) >= 256:  # messages made from data would grow it for ever
-            _frames.clear()
-        _frames[message, version] = frame
-    return frame
+_tails: dict[tuple[str, str], tuple[str, bytes]] = {}
 
 
 def splice(data: bytes, message: str, version: str, meta: Any = None) -> bytes:
     """Put JSON bytes of the data into the envelope of a success."""
-    middle, end = _frame(message, version)
-    tail = b"}" if meta is None else b',"meta":' + dumps(meta) + b"}"
-    return b"".join((b'{"success":true,"data":', data, middle, timestamp().encode(), end, tail))
+    now = timestamp()
+    known = _tails.get((message, version))
+    if known is None or known[0] != now:
+        known = _make_tail(message, version, now)
+    if meta is None:
+        return b'{"success":true,"data":' + data + known[1]
+    return b"".join((b'{"success":true,"data":', data, known[1][:-1], b',"meta":', dumps(meta), b"}"))
+
+
+def _make_tail(message: str, version: str, now: str) -> tuple[str, bytes]:
+    """Return what stands behind the data, remembered for the rest of the second."""
+    tail = b',"message":%b,"timestamp":"%b","version":%b}' % (dumps(message), now.encode(), dumps(version))
+    if len(_tails) >= 256:  # messages made from data would grow it for ever
+        _tails.clear()
+    _tails[message, version] = known = (now, tail)
+    return known
 
 
 def success_bytes(
@@ -164,20 +171,30 @@ def success_bytes(
         >>> success_bytes({"id": 7})[:31]
         b'{"success":true,"data":{"id":7}'
     """
-    if isinstance(data, Success):
-        data, message, meta = data.data, data.message, data.meta
-    return splice(data_bytes(data), message, version, meta)
+    kind = type(data)
+    if kind is dict or kind is list:
+        raw = plain_bytes(data)
+    else:
+        if kind is Success:
+            data, message, meta = data.data, data.message, data.meta
+        raw = data_bytes(data)
+    return splice(raw, message, version, meta)
 
 
 def data_bytes(data: Any) -> bytes:
     """Return the JSON bytes of *data*, by the fastest serialiser that fits it."""
     serializer = getattr(type(data), "__pydantic_serializer__", None)
-    if serializer is not None:
-        try:
-            return serializer.to_json(data, by_alias=True)  # type: ignore[no-any-return]
-        except Exception:  # noqa: BLE001 - lone surrogates and friends; the slow way copes or explains
-            return dumps(data)
-    if isinstance(data, (list, tuple)) and data and hasattr(type(data[0]), "__pydantic_serializer__"):
+    if serializer is None:
+        return plain_bytes(data)
+    try:
+        return serializer.to_json(data, by_alias=True)  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001 - lone surrogates and friends; the slow way copes or explains
+        return dumps(data)
+
+
+def plain_bytes(data: Any) -> bytes:
+    """Return the JSON bytes of *data* that is no model itself, but may be a list of models."""
+    if type(data) in (list, tuple) and data and hasattr(type(data[0]), "__pydantic_serializer__"):
         from pydantic_core import to_json
 
         try:

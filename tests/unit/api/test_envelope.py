@@ -149,10 +149,21 @@ def test_success_object_brings_message_and_meta():
     assert (envelope["data"], envelope["message"], envelope["meta"]) == ([1], "One", {"total": 1})
 
 
+def test_bytes_move_with_the_clock(monkeypatch):
+    from shared.api import _envelope
+
+    stamps = []
+    for now in (1735689600.0, 1735689600.9, 1735689601.0):
+        monkeypatch.setattr(_envelope.time, "time", lambda now=now: now)
+        stamps.append(json.loads(success_bytes([1], meta={"n": 1}))["timestamp"])
+
+    assert stamps == ["2025-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "2025-01-01T00:00:01Z"]
+
+
 def test_changing_messages_do_not_pile_up():
     from shared.api import _envelope
 
     for n in range(1000):
         success_bytes(None, f"message {n}")
 
-    assert len(_envelope._frames) <= 256
+    assert len(_envelope._tails) <= 256
