@@ -47,7 +47,9 @@ REFUSED = {
     "two origins": {"Origin": "https://good.com https://evil.com"},
     "cookies and nothing else": {"Cookie": "sid=1"},
     "origin twice": [("Origin", OURS), ("Origin", "https://evil.com")],
+    "origin twice, ours last": [("Origin", "https://evil.com"), ("Origin", OURS)],
     "site twice": [("Sec-Fetch-Site", "same-origin"), ("sec-fetch-site", "cross-site")],
+    "site twice, ours last": [("Sec-Fetch-Site", "cross-site"), ("sec-fetch-site", "same-origin")],
 }
 
 

@@ -189,6 +189,26 @@ def test_schemes_and_ports_can_be_allowed():
     assert (found.scheme, found.port) == ("http", 8080)
 
 
+@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)])
+def test_each_scheme_has_its_port(scheme, port):
+    assert guard_url(f"{scheme}://example.com/", resolver=resolver(PUBLIC), schemes=[scheme]).port == port
+
+
+def test_a_url_may_have_2048_characters():
+    url = "https://example.com/"
+
+    assert guard_url(url.ljust(2048, "a"), resolver=resolver(PUBLIC))
+    with pytest.raises(UnsafeUrlError, match="1 to 2048"):
+        guard_url(url.ljust(2049, "a"), resolver=resolver(PUBLIC))
+
+
+def test_what_was_checked_cannot_be_changed():
+    found = guard_url("https://example.com/", resolver=resolver(PUBLIC))
+
+    with pytest.raises(AttributeError):
+        found.addresses = ("127.0.0.1",)
+
+
 def test_the_ports_follow_the_schemes():
     found = guard_url("https://example.com:80/", resolver=resolver(PUBLIC), schemes=["http", "https"])
 

@@ -49,6 +49,18 @@ def test_whole_urls_need_an_allowed_host(target):
     assert safe_redirect(target) == "/"
 
 
+@pytest.mark.parametrize(("length", "kept"), [(2048, True), (2049, False)])
+def test_a_target_may_have_2048_characters(length, kept):
+    target = "/" + "a" * (length - 1)
+
+    assert (safe_redirect(target) == target) is kept
+
+
+@pytest.mark.parametrize("target", ["https://app.good.com:443/x", "http://app.good.com:80/x"])
+def test_the_default_port_may_be_written(target):
+    assert safe_redirect(target, allowed_hosts=HOSTS, allow_http=True) == target
+
+
 def test_http_is_allowed_when_asked_for():
     assert (
         safe_redirect("http://app.good.com/x", allowed_hosts=HOSTS, allow_http=True)

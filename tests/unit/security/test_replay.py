@@ -77,6 +77,14 @@ def test_the_oldest_key_is_forgotten_when_full(clock):
     assert len(store) == 3
 
 
+def test_a_store_for_one_key_remembers_the_last(clock):
+    store = MemoryReplayStore(1, clock=clock)
+
+    granted = [store.claim([key], ttl=60.0) for key in ("a", "b", "b", "a")]
+
+    assert granted == [True, True, False, True]
+
+
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_store_without_room_is_refused(size):
     with pytest.raises(InvalidArgumentError, match="max_entries"):
