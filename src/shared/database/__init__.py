@@ -17,14 +17,29 @@ from shared.database._events import (
     TransactionRetried,
 )
 from shared.database._faults import translated
+from shared.database._idempotency import (
+    AsyncIdempotencyStore,
+    AsyncInbox,
+    IdempotencyStore,
+    Idempotent,
+    Inbox,
+)
+from shared.database._locks import AsyncLockManager, LockManager
+from shared.database._manager import AsyncTransactionManager, TransactionManager
 from shared.database._mixins import SoftDelete, TenantScoped, Timestamps, UUIDKey, Versioned
 from shared.database._money import Money
 from shared.database._options import DatabaseOptions
+from shared.database._outbox import AsyncOutboxRelay, Outbox, OutboxRelay
+from shared.database._outbox_work import PublishedMessage
 from shared.database._pages import KeysetPage, Page
 from shared.database._pool import PoolSnapshot
+from shared.database._query_log import LoggedQuery, QueryLog, assert_max_queries, query_log
 from shared.database._repository import Repository
 from shared.database._repository_async import AsyncRepository
+from shared.database._saga import AsyncSaga, Saga
+from shared.database._seeding import Seed, SeedProgress, seed
 from shared.database._session import SharedSession, on_commit
+from shared.database._tables import IdempotencyKey, InboxMessage, OutboxMessage
 from shared.database._transaction import TransactionRetry
 from shared.database._types import Json, UTCDateTime, utc_now
 from shared.database._unit import Transaction
@@ -33,37 +48,62 @@ from shared.database._uuid7 import uuid7
 
 __all__ = [
     "AsyncDatabase",
+    "AsyncIdempotencyStore",
+    "AsyncInbox",
+    "AsyncLockManager",
+    "AsyncOutboxRelay",
     "AsyncRepository",
+    "AsyncSaga",
     "AsyncTransaction",
+    "AsyncTransactionManager",
     "Base",
     "Database",
     "DatabaseEvent",
     "DatabaseOptions",
     "EncryptedString",
+    "IdempotencyKey",
+    "IdempotencyStore",
+    "Idempotent",
+    "Inbox",
+    "InboxMessage",
     "Json",
     "KeysetPage",
+    "LockManager",
+    "LoggedQuery",
     "Money",
+    "Outbox",
+    "OutboxMessage",
+    "OutboxRelay",
     "Page",
     "PoolSnapshot",
     "PoolWaited",
+    "PublishedMessage",
     "QueryFinished",
+    "QueryLog",
     "ReplicaEjected",
     "Repository",
+    "Saga",
+    "Seed",
+    "SeedProgress",
     "SharedSession",
     "SlowQuery",
     "SoftDelete",
     "TenantScoped",
     "Timestamps",
     "Transaction",
+    "TransactionManager",
     "TransactionRetried",
     "TransactionRetry",
     "UTCDateTime",
     "UUIDKey",
     "Versioned",
+    "assert_max_queries",
     "database_from_settings",
     "get_database",
     "measure_database",
     "on_commit",
+    "query_log",
+    "seed",
     "tables_of",
     "translated",
     "utc_now",

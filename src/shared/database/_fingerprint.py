@@ -28,7 +28,15 @@ _LISTS: Final = re.compile(r"\(\s*\?(?:\s*,\s*\?)*\s*\)")
 _ROWS: Final = re.compile(r"\(\?\)(?:\s*,\s*\(\?\))+")
 _SPACE: Final = re.compile(r"\s+")
 _VERB: Final = re.compile(r"[A-Za-z]+")
-_OWN: Final = ("sqlalchemy.", "shared.database.", "aiosqlite.", "psycopg.", "contextlib", "asyncio.")
+_OWN: Final = (
+    "sqlalchemy.",
+    "shared.database.",
+    "shared.runtime.",
+    "aiosqlite.",
+    "psycopg.",
+    "contextlib",
+    "asyncio.",
+)
 
 
 def _plain(match: "re.Match[str]") -> str:

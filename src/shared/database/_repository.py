@@ -13,7 +13,7 @@ from shared.database._watch import refusal
 from shared.errors import InvalidArgumentError, SharedError, TransactionConflictError, ValidationError
 
 if TYPE_CHECKING:
-    from shared.database._repository_async import AsyncRepository
+    from shared.database import AsyncRepository
 
 __all__ = ["Repository"]
 
@@ -60,7 +60,7 @@ class Repository(Reads[T]):
     @property
     def aio(self) -> "AsyncRepository[T]":
         """The same repository for asynchronous sessions."""
-        from shared.database._repository_async import AsyncRepository
+        from shared.database import AsyncRepository
 
         return AsyncRepository(self)
 

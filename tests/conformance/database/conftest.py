@@ -16,7 +16,7 @@ from shared.runtime import Events
 
 NOBODY = 65534
 SERVER_FLAGS = (
-    "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off "
+    "-c listen_addresses='' -c fsync=off -c full_page_writes=off "
     "-c max_connections=200 -c deadlock_timeout=100ms -c log_min_messages=fatal"
 )
 
@@ -24,7 +24,8 @@ SERVER_FLAGS = (
 class Postgres:
     """A server of its own on a unix socket, restartable; works as root and as anybody else."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, synchronous: bool = False) -> None:
+        self.synchronous = "on" if synchronous else "off"
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
         binary = shutil.which("pg_ctl")
         assert found or binary, "no PostgreSQL binaries: looked in /usr/lib/postgresql/*/bin and on PATH"
@@ -62,7 +63,7 @@ class Postgres:
         assert done.returncode == 0, done.stderr.decode()
 
     def start(self):
-        flags = f"{SERVER_FLAGS} -k {self.home}"
+        flags = f"{SERVER_FLAGS} -c synchronous_commit={self.synchronous} -k {self.home}"
         log = self.home / "log"
         self.run("pg_ctl", "-D", self.home / "data", "-l", log, "-w", "-t", "30", "-o", flags, "start")
 
@@ -99,8 +100,8 @@ def postgres():
 
 @pytest.fixture(scope="session")
 def fresh_postgres():
-    """A second server, for the tests that stop it."""
-    server = Postgres()
+    """A second server, for the tests that stop it: what it acknowledged must survive that."""
+    server = Postgres(synchronous=True)
     yield server
     server.close()
 
