@@ -10,15 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.testing._markers import pytest_configure  # noqa: F401 - pytest finds the hook here
+# pytest finds the hooks here
+from shared.testing._engine_hooks import (  # noqa: F401
+    pytest_addoption,
+    pytest_configure_node,
+    pytest_generate_tests,
+    pytest_terminal_summary,
+    pytest_unconfigure,
+)
+from shared.testing._markers import pytest_configure  # noqa: F401
 
 if TYPE_CHECKING:
-    from shared.config import Settings
+    from redis import Redis
+
+    from shared.config import ConnectionUrl, Settings
     from shared.runtime import Runtime
     from shared.testing._client import ApiClient
     from shared.testing._clock import FrozenClock
 
-__all__ = ["frozen_clock", "log_capture", "shared_client", "shared_runtime", "shared_settings"]
+__all__ = [
+    "frozen_clock",
+    "log_capture",
+    "shared_client",
+    "shared_engine",
+    "shared_postgres",
+    "shared_postgres_database",
+    "shared_redis",
+    "shared_redis_client",
+    "shared_runtime",
+    "shared_settings",
+]
 
 
 @pytest.fixture
@@ -116,3 +137,99 @@ def frozen_clock() -> "FrozenClock":
     from shared.testing._clock import FrozenClock
 
     return FrozenClock()
+
+
+# --- real servers -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shared_engine(request: pytest.FixtureRequest) -> str:
+    """The engine this test runs on: ``sqlite`` or ``postgres``; the test runs once on each.
+
+    ``--shared-engines=sqlite`` chooses for the run, ``@pytest.mark.shared_engines("postgres")``
+    for a test.
+
+    Example:
+        >>> def test_the_rule_holds_on_every_engine(shared_engine):
+        ...     assert shared_engine in {"sqlite", "postgres"}
+    """
+    engine: str = request.param
+    return engine
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(pytestconfig: pytest.Config) -> "Iterator[ConnectionUrl]":
+    """URL of a database of this worker's own on a real PostgreSQL, empty when the run begins.
+
+    The server is that of ``SHARED_TEST_DATABASE_URL``, or one started for the run; all
+    workers share it. Without one the test fails with a list of what was tried.
+
+    Example:
+        >>> def test_the_server_answers(shared_postgres):
+        ...     import psycopg
+        ...     with psycopg.connect(shared_postgres) as connection:
+        ...         assert connection.execute("select 1").fetchone() == (1,)
+    """
+    from shared.testing._engine_fixtures import postgres_database
+
+    with postgres_database(pytestconfig) as url:
+        yield url
+
+
+@pytest.fixture
+def shared_postgres_database(shared_postgres: "ConnectionUrl") -> "Iterator[Callable[..., ConnectionUrl]]":
+    """A function that makes an empty database, or a copy, and returns its URL; dropped after the test.
+
+    Example:
+        >>> def test_a_copy_has_the_tables(shared_postgres_database):
+        ...     first = shared_postgres_database()
+        ...     assert shared_postgres_database(template=first) != first
+    """
+    from shared.testing._engine_fixtures import extra_databases
+
+    with extra_databases(shared_postgres) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def _shared_redis_database(pytestconfig: pytest.Config) -> "Iterator[ConnectionUrl]":
+    from shared.testing._engine_fixtures import logical_database
+
+    with logical_database(pytestconfig) as url:
+        yield url
+
+
+@pytest.fixture
+def shared_redis(_shared_redis_database: "ConnectionUrl") -> "ConnectionUrl":
+    """URL of a logical database of this worker's own on a real Redis or Valkey, emptied for the test.
+
+    The server is that of ``SHARED_TEST_REDIS_URL``, where only a database without keys is
+    taken, or one started for the run.
+
+    Example:
+        >>> def test_the_server_answers(shared_redis):
+        ...     import redis
+        ...     with redis.Redis.from_url(shared_redis) as client:
+        ...         assert client.dbsize() == 0
+    """
+    from shared.testing._engine_fixtures import failing
+    from shared.testing._redis import flush
+
+    with failing():
+        flush(_shared_redis_database)
+    return _shared_redis_database
+
+
+@pytest.fixture
+def shared_redis_client(shared_redis: "ConnectionUrl") -> "Iterator[Redis]":
+    """A client of ``shared_redis``; answers are bytes.
+
+    Example:
+        >>> def test_a_value_comes_back(shared_redis_client):
+        ...     shared_redis_client.set("key", "value")
+        ...     assert shared_redis_client.get("key") == b"value"
+    """
+    from redis import Redis
+
+    with Redis.from_url(shared_redis) as client:
+        yield client
