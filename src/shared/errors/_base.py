@@ -145,7 +145,7 @@ class RetryAfterError(SharedError):
         kwargs: As in :class:`SharedError`.
     """
 
-    retryable = True
+    retryable: bool = True
 
     def __init__(
         self, message: str | None = None, *, retry_after: float | None = None, **kwargs: Any

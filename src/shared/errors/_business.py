@@ -14,8 +14,8 @@ class BusinessError(SharedError):
         400
     """
 
-    code = ErrorCode.BUSINESS_ERROR
-    status = 400
+    code: str = ErrorCode.BUSINESS_ERROR
+    status: int = 400
 
 
 class BadRequestError(BusinessError):
@@ -26,8 +26,8 @@ class BadRequestError(BusinessError):
         'Malformed request'
     """
 
-    code = ErrorCode.BAD_REQUEST
-    status = 400
+    code: str = ErrorCode.BAD_REQUEST
+    status: int = 400
 
 
 class ValidationError(BusinessError):
@@ -39,8 +39,8 @@ class ValidationError(BusinessError):
         ('Invalid input data', 422)
     """
 
-    code = ErrorCode.VALIDATION_ERROR
-    status = 422
+    code: str = ErrorCode.VALIDATION_ERROR
+    status: int = 422
 
 
 class UnsafeUrlError(ValidationError):
@@ -51,7 +51,7 @@ class UnsafeUrlError(ValidationError):
         422
     """
 
-    code = ErrorCode.UNSAFE_URL
+    code: str = ErrorCode.UNSAFE_URL
 
 
 class AuthenticationError(BusinessError):
@@ -67,8 +67,8 @@ class AuthenticationError(BusinessError):
         {'WWW-Authenticate': 'Bearer'}
     """
 
-    code = ErrorCode.AUTHENTICATION_ERROR
-    status = 401
+    code: str = ErrorCode.AUTHENTICATION_ERROR
+    status: int = 401
 
     def __init__(self, message: str | None = None, *, challenge: str = "Bearer", **kwargs: Any) -> None:
         # RFC 9110, section 11.6.1: a 401 must carry at least one challenge.
@@ -84,7 +84,7 @@ class WebhookSignatureError(AuthenticationError):
         401
     """
 
-    code = ErrorCode.WEBHOOK_SIGNATURE_INVALID
+    code: str = ErrorCode.WEBHOOK_SIGNATURE_INVALID
 
     def __init__(self, message: str | None = None, *, challenge: str = "Signature", **kwargs: Any) -> None:
         super().__init__(message, challenge=challenge, **kwargs)
@@ -98,8 +98,8 @@ class AuthorizationError(BusinessError):
         403
     """
 
-    code = ErrorCode.AUTHORIZATION_ERROR
-    status = 403
+    code: str = ErrorCode.AUTHORIZATION_ERROR
+    status: int = 403
 
 
 class CsrfError(AuthorizationError):
@@ -110,7 +110,7 @@ class CsrfError(AuthorizationError):
         403
     """
 
-    code = ErrorCode.CSRF_FAILED
+    code: str = ErrorCode.CSRF_FAILED
 
 
 class ResourceNotFoundError(BusinessError):
@@ -127,8 +127,8 @@ class ResourceNotFoundError(BusinessError):
         ('order not found', {'resource': 'order', 'id': 'o-1'})
     """
 
-    code = ErrorCode.NOT_FOUND
-    status = 404
+    code: str = ErrorCode.NOT_FOUND
+    status: int = 404
     resource: ClassVar[str | None] = None
 
     def __init__(
@@ -157,7 +157,7 @@ class UserNotFoundError(ResourceNotFoundError):
         {'code': 'NOT_FOUND', 'message': 'user not found', 'details': {'resource': 'user', 'id': 'u-7'}}
     """
 
-    resource = "user"
+    resource: ClassVar[str | None] = "user"
 
 
 class OrderNotFoundError(ResourceNotFoundError):
@@ -168,7 +168,7 @@ class OrderNotFoundError(ResourceNotFoundError):
         'order not found'
     """
 
-    resource = "order"
+    resource: ClassVar[str | None] = "order"
 
 
 class AssetNotFoundError(ResourceNotFoundError):
@@ -179,7 +179,7 @@ class AssetNotFoundError(ResourceNotFoundError):
         'asset not found'
     """
 
-    resource = "asset"
+    resource: ClassVar[str | None] = "asset"
 
 
 class BalanceNotFoundError(ResourceNotFoundError):
@@ -190,7 +190,7 @@ class BalanceNotFoundError(ResourceNotFoundError):
         'balance not found'
     """
 
-    resource = "balance"
+    resource: ClassVar[str | None] = "balance"
 
 
 class InventoryItemNotFoundError(ResourceNotFoundError):
@@ -201,7 +201,7 @@ class InventoryItemNotFoundError(ResourceNotFoundError):
         'inventory item not found'
     """
 
-    resource = "inventory item"
+    resource: ClassVar[str | None] = "inventory item"
 
 
 class ReservationNotFoundError(ResourceNotFoundError):
@@ -212,7 +212,7 @@ class ReservationNotFoundError(ResourceNotFoundError):
         'reservation not found'
     """
 
-    resource = "reservation"
+    resource: ClassVar[str | None] = "reservation"
 
 
 class AgentNotFoundError(ResourceNotFoundError):
@@ -223,7 +223,7 @@ class AgentNotFoundError(ResourceNotFoundError):
         'agent not found'
     """
 
-    resource = "agent"
+    resource: ClassVar[str | None] = "agent"
 
 
 class MethodNotAllowedError(BusinessError):
@@ -238,8 +238,8 @@ class MethodNotAllowedError(BusinessError):
         {'Allow': 'GET, POST'}
     """
 
-    code = ErrorCode.METHOD_NOT_ALLOWED
-    status = 405
+    code: str = ErrorCode.METHOD_NOT_ALLOWED
+    status: int = 405
 
     def __init__(self, message: str | None = None, *, allowed: tuple[str, ...] = (), **kwargs: Any) -> None:
         if allowed:
@@ -255,8 +255,8 @@ class NotAcceptableError(BusinessError):
         406
     """
 
-    code = ErrorCode.NOT_ACCEPTABLE
-    status = 406
+    code: str = ErrorCode.NOT_ACCEPTABLE
+    status: int = 406
 
 
 class GoneError(BusinessError):
@@ -267,8 +267,8 @@ class GoneError(BusinessError):
         410
     """
 
-    code = ErrorCode.GONE
-    status = 410
+    code: str = ErrorCode.GONE
+    status: int = 410
 
 
 class ApiVersionRetiredError(GoneError):
@@ -279,7 +279,7 @@ class ApiVersionRetiredError(GoneError):
         'API_VERSION_RETIRED'
     """
 
-    code = ErrorCode.API_VERSION_RETIRED
+    code: str = ErrorCode.API_VERSION_RETIRED
 
 
 class PreconditionFailedError(BusinessError):
@@ -290,8 +290,8 @@ class PreconditionFailedError(BusinessError):
         412
     """
 
-    code = ErrorCode.PRECONDITION_FAILED
-    status = 412
+    code: str = ErrorCode.PRECONDITION_FAILED
+    status: int = 412
 
 
 class PayloadTooLargeError(BusinessError):
@@ -302,8 +302,8 @@ class PayloadTooLargeError(BusinessError):
         413
     """
 
-    code = ErrorCode.PAYLOAD_TOO_LARGE
-    status = 413
+    code: str = ErrorCode.PAYLOAD_TOO_LARGE
+    status: int = 413
 
 
 class UnsupportedMediaTypeError(BusinessError):
@@ -314,8 +314,8 @@ class UnsupportedMediaTypeError(BusinessError):
         415
     """
 
-    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
-    status = 415
+    code: str = ErrorCode.UNSUPPORTED_MEDIA_TYPE
+    status: int = 415
 
 
 class RateLimitError(RetryAfterError, BusinessError):
@@ -326,5 +326,5 @@ class RateLimitError(RetryAfterError, BusinessError):
         {'Retry-After': '1'}
     """
 
-    code = ErrorCode.RATE_LIMIT_EXCEEDED
-    status = 429
+    code: str = ErrorCode.RATE_LIMIT_EXCEEDED
+    status: int = 429

@@ -12,8 +12,8 @@ class ConflictError(BusinessError):
         <ErrorCode.CONFLICT: 'CONFLICT'>
     """
 
-    code = ErrorCode.CONFLICT
-    status = 409
+    code: str = ErrorCode.CONFLICT
+    status: int = 409
 
 
 class LockTimeoutError(ConflictError):
@@ -24,8 +24,8 @@ class LockTimeoutError(ConflictError):
         True
     """
 
-    code = ErrorCode.LOCK_TIMEOUT
-    retryable = True
+    code: str = ErrorCode.LOCK_TIMEOUT
+    retryable: bool = True
 
 
 class TransactionConflictError(ConflictError):
@@ -36,8 +36,8 @@ class TransactionConflictError(ConflictError):
         True
     """
 
-    code = ErrorCode.TRANSACTION_CONFLICT
-    retryable = True
+    code: str = ErrorCode.TRANSACTION_CONFLICT
+    retryable: bool = True
 
 
 class UserAlreadyExistsError(ConflictError):
@@ -57,7 +57,7 @@ class InvalidStateError(ConflictError):
         'INVALID_STATE'
     """
 
-    code = ErrorCode.INVALID_STATE
+    code: str = ErrorCode.INVALID_STATE
 
 
 class InsufficientBalanceError(ConflictError):
@@ -68,7 +68,7 @@ class InsufficientBalanceError(ConflictError):
         'Insufficient balance'
     """
 
-    code = ErrorCode.INSUFFICIENT_BALANCE
+    code: str = ErrorCode.INSUFFICIENT_BALANCE
 
 
 class InsufficientStockError(ConflictError):
@@ -79,7 +79,7 @@ class InsufficientStockError(ConflictError):
         409
     """
 
-    code = ErrorCode.INSUFFICIENT_STOCK
+    code: str = ErrorCode.INSUFFICIENT_STOCK
 
 
 class WebhookReplayError(ConflictError):
@@ -90,4 +90,4 @@ class WebhookReplayError(ConflictError):
         409
     """
 
-    code = ErrorCode.WEBHOOK_REPLAYED
+    code: str = ErrorCode.WEBHOOK_REPLAYED

@@ -14,8 +14,8 @@ class InfrastructureError(SharedError):
         'An internal component failed'
     """
 
-    code = ErrorCode.INFRASTRUCTURE_ERROR
-    status = 500
+    code: str = ErrorCode.INFRASTRUCTURE_ERROR
+    status: int = 500
 
 
 class ConfigurationError(InfrastructureError):
@@ -26,7 +26,7 @@ class ConfigurationError(InfrastructureError):
         500
     """
 
-    code = ErrorCode.CONFIGURATION_ERROR
+    code: str = ErrorCode.CONFIGURATION_ERROR
 
 
 class InvalidArgumentError(ConfigurationError, ValueError):
@@ -57,7 +57,7 @@ class MissingDependencyError(InfrastructureError, ImportError):
         'redis' is not installed; run: pip install 'libs-shared[redis]'
     """
 
-    code = ErrorCode.MISSING_DEPENDENCY
+    code: str = ErrorCode.MISSING_DEPENDENCY
 
     def __init__(self, library: str, *, extra: str, **kwargs: Any) -> None:
         super().__init__(
@@ -76,7 +76,7 @@ class DatabaseError(InfrastructureError):
         500
     """
 
-    code = ErrorCode.DATABASE_ERROR
+    code: str = ErrorCode.DATABASE_ERROR
 
 
 class DecryptionError(InfrastructureError):
@@ -87,7 +87,7 @@ class DecryptionError(InfrastructureError):
         500
     """
 
-    code = ErrorCode.DECRYPTION_FAILED
+    code: str = ErrorCode.DECRYPTION_FAILED
 
 
 class MigrationError(InfrastructureError):
@@ -98,7 +98,7 @@ class MigrationError(InfrastructureError):
         500
     """
 
-    code = ErrorCode.MIGRATION_ERROR
+    code: str = ErrorCode.MIGRATION_ERROR
 
 
 class WorkflowError(InfrastructureError):
@@ -109,7 +109,7 @@ class WorkflowError(InfrastructureError):
         'WORKFLOW_ERROR'
     """
 
-    code = ErrorCode.WORKFLOW_ERROR
+    code: str = ErrorCode.WORKFLOW_ERROR
 
 
 class ExternalServiceError(InfrastructureError):
@@ -120,9 +120,9 @@ class ExternalServiceError(InfrastructureError):
         True
     """
 
-    code = ErrorCode.EXTERNAL_SERVICE_ERROR
-    status = 502
-    retryable = True
+    code: str = ErrorCode.EXTERNAL_SERVICE_ERROR
+    status: int = 502
+    retryable: bool = True
 
 
 class AIServiceError(ExternalServiceError):
@@ -133,7 +133,7 @@ class AIServiceError(ExternalServiceError):
         'The AI service could not answer'
     """
 
-    code = ErrorCode.AI_SERVICE_ERROR
+    code: str = ErrorCode.AI_SERVICE_ERROR
 
 
 class ServiceUnavailableError(RetryAfterError, InfrastructureError):
@@ -144,8 +144,8 @@ class ServiceUnavailableError(RetryAfterError, InfrastructureError):
         {'Retry-After': '3'}
     """
 
-    code = ErrorCode.SERVICE_UNAVAILABLE
-    status = 503
+    code: str = ErrorCode.SERVICE_UNAVAILABLE
+    status: int = 503
 
 
 class BulkheadFullError(ServiceUnavailableError):
@@ -156,7 +156,7 @@ class BulkheadFullError(ServiceUnavailableError):
         503
     """
 
-    code = ErrorCode.BULKHEAD_FULL
+    code: str = ErrorCode.BULKHEAD_FULL
 
 
 class PoolExhaustedError(ServiceUnavailableError):
@@ -167,7 +167,7 @@ class PoolExhaustedError(ServiceUnavailableError):
         True
     """
 
-    code = ErrorCode.POOL_EXHAUSTED
+    code: str = ErrorCode.POOL_EXHAUSTED
 
 
 class CircuitOpenError(ServiceUnavailableError):
@@ -178,7 +178,7 @@ class CircuitOpenError(ServiceUnavailableError):
         30
     """
 
-    code = ErrorCode.CIRCUIT_OPEN
+    code: str = ErrorCode.CIRCUIT_OPEN
 
 
 class DeadlineExceededError(InfrastructureError, TimeoutError):
@@ -189,6 +189,6 @@ class DeadlineExceededError(InfrastructureError, TimeoutError):
         True
     """
 
-    code = ErrorCode.DEADLINE_EXCEEDED
-    status = 504
-    retryable = True
+    code: str = ErrorCode.DEADLINE_EXCEEDED
+    status: int = 504
+    retryable: bool = True

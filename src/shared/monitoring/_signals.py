@@ -149,12 +149,17 @@ class DrainOnSignal:
         if self._nobody_handles(signum):
             lifecycle.finish()
         # Sent again, so that the old handler runs in the main thread as it expects.
-        os.kill(os.getpid(), signum)
+        self._send(signum)
         left = lifecycle.drain_left()
         time.sleep(left)
         lifecycle.finish()
         self._must_die = True
-        os.kill(os.getpid(), signum)
+        self._send(signum)
+
+    def _send(self, signum: int) -> None:
+        """Signal the process, unless this chain has been taken out: then nobody awaits it."""
+        if signum in self._previous or signum in self._on_loop:
+            os.kill(os.getpid(), signum)
 
     def _nobody_handles(self, signum: int) -> bool:
         return signum not in self._on_loop and self._previous.get(signum) == signal.SIG_DFL
