@@ -105,7 +105,7 @@ class UrlScheme:
     __slots__ = ("schemes",)
 
     def __init__(self, *schemes: str) -> None:
-        self.schemes = tuple(sorted(schemes))
+        self.schemes: tuple[str, ...] = tuple(sorted(schemes))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._validate, handler(source))

@@ -70,12 +70,12 @@ class RequestContext:
         tenant: str | None = None,
         deadline: float | None = None,
     ) -> None:
-        self.correlation_id = correlation_id
-        self.request_id = request_id
-        self.trace = trace
+        self.correlation_id: str = correlation_id
+        self.request_id: str = request_id
+        self.trace: TraceContext | None = trace
         self._principal = principal
         self._tenant = tenant
-        self.deadline = deadline
+        self.deadline: float | None = deadline
         self.fields: dict[str, Any] = {}
         self.overlay: dict[str, Any] | None = None
         self.root: RequestContext | None = None

@@ -36,12 +36,12 @@ class Core:
     ) -> None:
         self.name = name
         self.clock = clock
-        self.target = parse_url(url, options)
+        self.target: Target = parse_url(url, options)
         self.replicas: tuple[Target, ...] = tuple(parse_url(each, options) for each in replicas)
-        self.events = current().events if events is None else events
-        self.memory = MemoryFile() if self.target.in_memory else None
-        self.stickiness = Stickiness(self.target.options.sticky_seconds, clock)
-        self.pools = PoolWatch(name, self.events)
+        self.events: Events = current().events if events is None else events
+        self.memory: MemoryFile | None = MemoryFile() if self.target.in_memory else None
+        self.stickiness: Stickiness = Stickiness(self.target.options.sticky_seconds, clock)
+        self.pools: PoolWatch = PoolWatch(name, self.events)
         self.closed = False
         self._turn = itertools.count()
         self._primaries: weakref.WeakSet[Engines] = weakref.WeakSet()

@@ -51,9 +51,9 @@ class Engines:
         self._pools = pools
         self._asynchronous = asynchronous
         self._is_sqlite = plan.target.system == "sqlite"
-        self.main = self._make(read_only=plan.replica)
+        self.main: Engine = self._make(read_only=plan.replica)
         own_readers = self._is_sqlite and not plan.replica
-        self.readers = self._make(read_only=True) if own_readers else self.main
+        self.readers: Engine = self._make(read_only=True) if own_readers else self.main
         self._binds: dict[Any, Any] = {}
         self._forked: list[Any] = []
 

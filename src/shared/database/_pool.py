@@ -54,12 +54,12 @@ class PoolWatch:
     __slots__ = ("draining", "events", "lock", "name", "timeouts", "waiting")
 
     def __init__(self, name: str, events: Events) -> None:
-        self.name = name
-        self.events = events
+        self.name: str = name
+        self.events: Events = events
         self.waiting = 0
         self.timeouts = 0
-        self.draining = False
-        self.lock = threading.Lock()
+        self.draining: bool = False
+        self.lock: threading.Lock = threading.Lock()
 
     def wait(self, pool: "QueuePool", get: Any) -> "ConnectionPoolEntry":
         """Get a connection with *get*; count, time and tell.

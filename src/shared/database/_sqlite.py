@@ -30,8 +30,8 @@ class MemoryFile:
     """
 
     def __init__(self) -> None:
-        self.directory = tempfile.mkdtemp(prefix="shared-sqlite-")
-        self.path = str(Path(self.directory) / "memory.db")
+        self.directory: str = tempfile.mkdtemp(prefix="shared-sqlite-")
+        self.path: str = str(Path(self.directory) / "memory.db")
         self._end = weakref.finalize(self, _delete, self.directory, os.getpid())
 
     def close(self) -> None:

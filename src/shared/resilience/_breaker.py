@@ -122,15 +122,15 @@ class CircuitBreaker(ByHand):
         if not name or not isinstance(name, str):
             msg = f"a breaker needs the name of its dependency, got {name!r}"
             raise InvalidArgumentError(msg)
-        self.name = name
-        self.config = config or breaker_config(
+        self.name: str = name
+        self.config: BreakerConfig = config or breaker_config(
             failure_threshold=failure_threshold,
             recovery_timeout=recovery_timeout,
             success_threshold=success_threshold,
             half_open_max_calls=half_open_max_calls,
             **options,
         )
-        self.clock = clock
+        self.clock: Callable[[], float] = clock
         self._machine = BreakerMachine(self.config, rng)
         self._lock = threading.RLock()
         self._events = events
@@ -139,9 +139,11 @@ class CircuitBreaker(ByHand):
         self._refused: Refusal | None = None
         self.door: Window | None = self._machine.window
         # For the short cuts: do durations or the time matter, and which window is inlined?
-        self.timed = self.config.slow_call_seconds is not None
-        self.clocked = self.timed or isinstance(self.door, TimeWindow)
-        self.window_kind = None if self.clocked or self.config.failure_result else type(self.door)
+        self.timed: bool = self.config.slow_call_seconds is not None
+        self.clocked: bool = self.timed or isinstance(self.door, TimeWindow)
+        self.window_kind: type[Window] | None = (
+            None if self.clocked or self.config.failure_result else type(self.door)
+        )
         _fleet.add(self)
 
     # -- state ----------------------------------------------------------------------

@@ -84,9 +84,9 @@ class RetryBudget:
     __slots__ = ("__weakref__", "_lock", "full", "half", "ratio", "size", "tokens")
 
     def __init__(self, tokens: float = 10.0, ratio: float = 0.1) -> None:
-        self.size = at_least("tokens", tokens, 2.0)
-        self.ratio = at_least("ratio", ratio, 0.0)
-        self.half = self.size / 2.0
+        self.size: float = at_least("tokens", tokens, 2.0)
+        self.ratio: float = at_least("ratio", ratio, 0.0)
+        self.half: float = self.size / 2.0
         self.tokens = self.size
         self.full = True
         self._lock = threading.Lock()

@@ -92,11 +92,11 @@ class Bulkhead:
         self.limit: ConcurrencyLimit = (
             FixedLimit(cast("int", max_concurrent)) if plain else cast("ConcurrencyLimit", max_concurrent)
         )
-        self.max_queue = whole("max_queue", max_queue, 0)
-        self.max_wait = at_least("max_wait", max_wait, 0.0)
-        self.name = name
-        self.clock = clock
-        self.events = events
+        self.max_queue: int = whole("max_queue", max_queue, 0)
+        self.max_wait: float = at_least("max_wait", max_wait, 0.0)
+        self.name: str = name
+        self.clock: Callable[[], float] = clock
+        self.events: Events | None = events
         self.in_flight = 0
         self.rejected = 0
         self._waiting: deque[_Waiter] = deque()

@@ -45,8 +45,8 @@ class Chaos:
             raise InvalidArgumentError(msg)
         plain = not latency and result is _KEEP and before is None
         self.rate = rate
-        self.error = ExternalServiceError if error is None and plain else error
-        self.latency = at_least("latency", latency, 0.0)
+        self.error: Any = ExternalServiceError if error is None and plain else error
+        self.latency: float = at_least("latency", latency, 0.0)
         self.result = result
         self.before = before
         self.calls = 0

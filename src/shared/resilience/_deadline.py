@@ -40,8 +40,8 @@ class Deadline:
     __slots__ = ("at", "clock")
 
     def __init__(self, at: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.at = at
-        self.clock = clock
+        self.at: float = at
+        self.clock: Callable[[], float] = clock
 
     @classmethod
     def after(cls, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> Self:

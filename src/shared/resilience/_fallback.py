@@ -42,10 +42,10 @@ class Fallback:
         name: str | None = None,
         events: Events | None = None,
     ) -> None:
-        self.answer = answer
-        self.on = error_classes("on", on)
-        self.name = name
-        self.events = events
+        self.answer: Any = answer
+        self.on: tuple[type[Exception], ...] = error_classes("on", on)
+        self.name: str | None = name
+        self.events: Events | None = events
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Answer for *function* when it fails.

@@ -47,7 +47,7 @@ class Guard:
         if not name or not isinstance(name, str):
             msg = f"a guard needs the name of its dependency, got {name!r}"
             raise InvalidArgumentError(msg)
-        self.name = name
+        self.name: str = name
         self._changes = changes
         self._made: weakref.WeakKeyDictionary[Runtime, Policy] = weakref.WeakKeyDictionary()
 

@@ -53,11 +53,11 @@ class Hedge:
                 "a hedge makes a call more than once: say idempotent=True if that is harmless, or do without"
             )
             raise InvalidArgumentError(msg)
-        self.delay = at_least("delay", delay, 0.0)
-        self.max_hedges = whole("max_hedges", max_hedges)
+        self.delay: float = at_least("delay", delay, 0.0)
+        self.max_hedges: int = whole("max_hedges", max_hedges)
         self.budget: Budget = ALWAYS if budget is None else budget
-        self.name = name
-        self.events = events
+        self.name: str | None = name
+        self.events: Events | None = events
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Hedge calls of the asynchronous *function*.

@@ -56,12 +56,12 @@ class HttpBase:
     ) -> None:
         self._httpx2: Any = _httpx2()
         url = _checked_url(self._httpx2, base_url)
-        self.name = name or url.host
+        self.name: str = name or url.host
         self.policy: Policy | Guard = guard(self.name) if policy is None else policy
-        self.timeout = seconds("timeout", timeout)
-        self.connect_timeout = seconds("connect_timeout", connect_timeout)
+        self.timeout: float = seconds("timeout", timeout)
+        self.connect_timeout: float = seconds("connect_timeout", connect_timeout)
         self.propagate = propagate
-        self.max_response_bytes = whole("max_response_bytes", max_response_bytes)
+        self.max_response_bytes: int = whole("max_response_bytes", max_response_bytes)
         self.clock = clock
         self.events = events
         self._shown_url = mask_url(base_url)

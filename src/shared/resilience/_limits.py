@@ -47,7 +47,7 @@ class FixedLimit:
     __slots__ = ("value",)
 
     def __init__(self, value: int) -> None:
-        self.value = whole("max_concurrent", value)
+        self.value: int = whole("max_concurrent", value)
 
     def sample(self, seconds: float, *, in_flight: int, dropped: bool) -> None:
         """Learn nothing."""
@@ -62,8 +62,8 @@ class _Bounded:
     __slots__ = ("_exact", "maximum", "minimum", "value")
 
     def __init__(self, initial: int, minimum: int, maximum: int) -> None:
-        self.minimum = whole("minimum", minimum)
-        self.maximum = whole("maximum", maximum)
+        self.minimum: int = whole("minimum", minimum)
+        self.maximum: int = whole("maximum", maximum)
         if not self.minimum <= whole("initial", initial) <= self.maximum:
             msg = f"initial must be within [{minimum}, {maximum}], got {initial!r}"
             raise InvalidArgumentError(msg)
@@ -117,8 +117,10 @@ class AIMDLimit(_Bounded):
         if share("backoff", backoff) == 1.0:
             msg = "backoff must be below 1, or a dropped call would change nothing, got 1.0"
             raise InvalidArgumentError(msg)
-        self.backoff = backoff
-        self.slow_seconds = None if slow_seconds is None else at_least("slow_seconds", slow_seconds, 0.0)
+        self.backoff: float = backoff
+        self.slow_seconds: float | None = (
+            None if slow_seconds is None else at_least("slow_seconds", slow_seconds, 0.0)
+        )
 
     def sample(self, seconds: float, *, in_flight: int, dropped: bool) -> None:
         """Take in one finished call."""
@@ -184,9 +186,9 @@ class GradientLimit(_Bounded):
         probe_every: int = 1000,
     ) -> None:
         super().__init__(initial, minimum, maximum)
-        self.tolerance = at_least("tolerance", tolerance, 1.0)
-        self.smoothing = share("smoothing", smoothing)
-        self.probe_every = whole("probe_every", probe_every, self._LEAST)
+        self.tolerance: float = at_least("tolerance", tolerance, 1.0)
+        self.smoothing: float = share("smoothing", smoothing)
+        self.probe_every: int = whole("probe_every", probe_every, self._LEAST)
         self._usual = math.inf
         self._recent = self._calm = 0.0
         self._since = 0

@@ -82,9 +82,9 @@ class Probes:
     __slots__ = ("granted", "in_flight", "successes")
 
     def __init__(self) -> None:
-        self.granted = 0.0  # when the last permit was given
-        self.in_flight = 0
-        self.successes = 0
+        self.granted: float = 0.0  # when the last permit was given
+        self.in_flight: int = 0
+        self.successes: int = 0
 
     def give_back(self) -> None:
         """Take a permit back; one too many from a caller who reports twice makes no new one."""

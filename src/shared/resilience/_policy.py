@@ -96,14 +96,16 @@ class Policy:
         if not name or not isinstance(name, str):
             msg = f"a policy needs the name of its dependency, got {name!r}"
             raise InvalidArgumentError(msg)
-        self.name = name
-        self.fallback = fallback
-        self.deadline = None if deadline is None else Timeout(deadline, name=name, total=True, events=events)
-        self.retry = retry
-        self.hedge = hedge
-        self.breaker = breaker
-        self.bulkhead = bulkhead
-        self.timeout = None if timeout is None else Timeout(timeout, name=name, events=events)
+        self.name: str = name
+        self.fallback: Fallback | None = fallback
+        self.deadline: Timeout | None = (
+            None if deadline is None else Timeout(deadline, name=name, total=True, events=events)
+        )
+        self.retry: RetryPolicy | None = retry
+        self.hedge: Hedge | None = hedge
+        self.breaker: CircuitBreaker | None = breaker
+        self.bulkhead: Bulkhead | None = bulkhead
+        self.timeout: Timeout | None = None if timeout is None else Timeout(timeout, name=name, events=events)
         self._events = events
         self._faults: Faults | None = None
         _fleet.add(self)

@@ -79,7 +79,7 @@ class SlidingWindowState:
 
     def __init__(self) -> None:
         self.grants: deque[tuple[float, int]] = deque()
-        self.used = 0
+        self.used: int = 0
 
 
 class SlidingWindow:
@@ -98,7 +98,7 @@ class SlidingWindow:
     __slots__ = ("limit",)
 
     def __init__(self, limit: RateLimit) -> None:
-        self.limit = limit
+        self.limit: RateLimit = limit
 
     def new(self) -> SlidingWindowState:
         """Return an empty state."""
@@ -170,7 +170,7 @@ class GCRA:
     __slots__ = ("_step", "limit")
 
     def __init__(self, limit: RateLimit) -> None:
-        self.limit = limit
+        self.limit: RateLimit = limit
         self._step = limit.per / limit.permits
 
     def new(self) -> list[float]:
@@ -218,7 +218,7 @@ class SubBucketsState:
     def __init__(self) -> None:
         self.counts: dict[int, int] = {}  # in order of time: a newer slice is added behind
         self.newest: int | None = None
-        self.used = 0
+        self.used: int = 0
 
 
 class SubBuckets:
@@ -244,9 +244,9 @@ class SubBuckets:
     __slots__ = ("buckets", "limit", "width")
 
     def __init__(self, limit: RateLimit, buckets: int = 60) -> None:
-        self.limit = limit
-        self.buckets = whole("buckets", buckets)
-        self.width = limit.per / self.buckets
+        self.limit: RateLimit = limit
+        self.buckets: int = whole("buckets", buckets)
+        self.width: float = limit.per / self.buckets
 
     def new(self) -> SubBucketsState:
         """Return an empty state."""
@@ -324,7 +324,7 @@ class FixedWindow:
     __slots__ = ("limit",)
 
     def __init__(self, limit: RateLimit) -> None:
-        self.limit = limit
+        self.limit: RateLimit = limit
 
     def new(self) -> list[float]:
         """Return an empty state: the number of the period, and permits used in it."""

@@ -108,20 +108,22 @@ class RetryPolicy:
         rng: Callable[[], float] = draw,
         events: Events | None = None,
     ) -> None:
-        self.max_attempts = whole("max_attempts", max_attempts)
-        self.wait = backoff if callable(backoff) else None
-        self.backoff = Backoff("constant" if callable(backoff) else backoff, delay, max_delay, jitter)
-        self.max_delay = at_least("max_delay", max_delay, 0.0)
-        self.on = error_classes("on", on)
-        self.retryable = _predicate("retryable", retryable)
-        self.on_result = _predicate("on_result", on_result)
-        self.stop = _predicate("stop", stop)
+        self.max_attempts: int = whole("max_attempts", max_attempts)
+        self.wait: Any = backoff if callable(backoff) else None
+        self.backoff: Backoff = Backoff(
+            "constant" if callable(backoff) else backoff, delay, max_delay, jitter
+        )
+        self.max_delay: float = at_least("max_delay", max_delay, 0.0)
+        self.on: tuple[type[Exception], ...] = error_classes("on", on)
+        self.retryable: Any = _predicate("retryable", retryable)
+        self.on_result: Any = _predicate("on_result", on_result)
+        self.stop: Any = _predicate("stop", stop)
         self.respect_retry_after = respect_retry_after
         self.budget: Budget = ALWAYS if budget is None else budget
-        self.wrap = _predicate("wrap", wrap)
+        self.wrap: Any = _predicate("wrap", wrap)
         self.name = name
         self.clock = clock
-        self.sleep = sleep or getattr(clock, "sleep", None)
+        self.sleep: Any = sleep or getattr(clock, "sleep", None)
         self.rng = rng
         self.events = events
         self._named = tuple(cls for cls in self.on if issubclass(cls, SharedError))

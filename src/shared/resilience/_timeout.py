@@ -65,11 +65,11 @@ class Timeout:
         clock: Callable[[], float] = time.monotonic,
         events: Events | None = None,
     ) -> None:
-        self.limit = seconds("limit", limit)
-        self.name = name
-        self.total = total
-        self.clock = clock
-        self.events = events
+        self.limit: float = seconds("limit", limit)
+        self.name: str | None = name
+        self.total: bool = total
+        self.clock: Callable[[], float] = clock
+        self.events: Events | None = events
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Limit each call of *function*, synchronous or asynchronous.

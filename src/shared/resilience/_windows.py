@@ -42,10 +42,10 @@ class Rates:
     def __init__(
         self, streak: int | None, failure_rate: float | None, slow_rate: float | None, minimum_calls: int
     ) -> None:
-        self.streak = streak
-        self.failure_rate = failure_rate
-        self.slow_rate = slow_rate
-        self.minimum_calls = minimum_calls
+        self.streak: int | None = streak
+        self.failure_rate: float | None = failure_rate
+        self.slow_rate: float | None = slow_rate
+        self.minimum_calls: int = minimum_calls
 
     def verdict(self, streak: int, total: int, bad: int, slow: int) -> str | None:
         """Return why the breaker must open, or None."""
@@ -183,9 +183,9 @@ class TimeWindow:
 
     def __init__(self, window: float, rates: Rates, slices: int = 10) -> None:
         self.failures = 0
-        self.rates = rates
-        self.slice = window / slices
-        self.slices = slices
+        self.rates: Rates = rates
+        self.slice: float = window / slices
+        self.slices: int = slices
         self._buckets: dict[int, _Bucket] = {}
 
     def _bucket(self, now: float) -> _Bucket:

@@ -59,7 +59,7 @@ class Runtime:
 
     def __init__(self, name: str = "default") -> None:
         self.name = name
-        self.events = Events()
+        self.events: Events = Events()
         self._factories: dict[Any, Callable[[Runtime], Any]] = {}
         self._instances: dict[Any, Any] = {}  # in order of building
         self._for_aclose: list[Any] = []  # what close() could not close

@@ -62,7 +62,7 @@ class EncryptionKeys:
         if len(set(self._keys.values())) < len(self._keys):
             msg = "the same encryption key stands under two ids"
             raise ConfigurationError(msg)
-        self.active = next(iter(self._keys)) if active is None else active
+        self.active: str = next(iter(self._keys)) if active is None else active
         if self.active not in self._keys:
             msg = f"active encryption key {self.active!r} is not in the ring (known: {', '.join(self._keys)})"
             raise ConfigurationError(msg)

@@ -51,9 +51,9 @@ class Redactor:
         max_text: int = 65_536,
     ) -> None:
         self._verdicts = verdicts_for(names, allow)
-        self.max_depth = max_depth
-        self.max_items = max_items
-        self.max_text = max_text
+        self.max_depth: int = max_depth
+        self.max_items: int = max_items
+        self.max_text: int = max_text
 
     def redact(self, value: Any) -> Any:
         """Return *value* without its secrets; *value* itself when it holds none.

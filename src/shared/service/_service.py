@@ -64,8 +64,8 @@ class Service:
         known_parts: Iterable[str],
     ) -> None:
         self.kind = kind
-        self.without = _checked(without, tuple(known_parts))
-        self.given = (settings, name)
+        self.without: frozenset[str] = _checked(without, tuple(known_parts))
+        self.given: "tuple[SettingsLike, str | None]" = (settings, name)
         self.parts: list[Part] = []
         self._undo = ExitStack()
         self._kept: dict[type, Any] = {}
@@ -74,12 +74,12 @@ class Service:
         self._before = self.runtime.find(_settings_type())
         try:
             with use(self.runtime):
-                self.settings = _settings(settings, name)
+                self.settings: "Settings" = _settings(settings, name)
                 self.runtime.name = self.settings.app.SERVICE_NAME
                 self._add_settings()
                 self._add_logging()
-                self.lifecycle = self.keep(Lifecycle, get_lifecycle())
-                self.health = self.keep(HealthRegistry, get_health_registry())
+                self.lifecycle: Lifecycle = self.keep(Lifecycle, get_lifecycle())
+                self.health: HealthRegistry = self.keep(HealthRegistry, get_health_registry())
                 self.keep(ErrorMap, self.runtime.get(ErrorMap, lambda _: ErrorMap()))
                 for check in checks:
                     self._add_check(check)

@@ -78,7 +78,7 @@ class Timer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.seconds = max(0.0, self._plan.clock() - self._started)
+        self.seconds: float = max(0.0, self._plan.clock() - self._started)
         self._plan.report(self.seconds, error)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
