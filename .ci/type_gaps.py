@@ -10,6 +10,9 @@ from collections import defaultdict
 from pathlib import Path
 
 FOLLOWS = "partially unknown"
+# An attribute that a base class of another library prescribes, such as the `impl` of
+# SQLAlchemy's types, and whose type is that base's business.
+PRESCRIBED = "Ambiguous base class override"
 
 
 def place_of(found: dict) -> str:
@@ -26,13 +29,13 @@ def main() -> int:
     for symbol in report["symbols"]:
         for found in symbol["diagnostics"]:
             message = found["message"].splitlines()[0]
-            if found["severity"] == "error" and FOLLOWS not in message:
+            if found["severity"] == "error" and FOLLOWS not in message and PRESCRIBED not in message:
                 gaps[place_of(found)].add(f"{symbol['name']}: {message}")
     for place, messages in sorted(gaps.items()):
         print(f"{place}: {'; '.join(sorted(messages))}")
     score = report["completenessScore"]
     print(f"{score:.1%} of the public API has a declared type")
-    return 0 if score == 1 and report["exportedSymbolCounts"]["withKnownType"] else 1
+    return 1 if gaps or not report["exportedSymbolCounts"]["withKnownType"] else 0
 
 
 if __name__ == "__main__":

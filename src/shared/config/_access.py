@@ -160,7 +160,7 @@ for _section in _SECTIONS:
     setattr(_Proxy, _section, _in_force(_section))
 
 #: The settings in force, as an object to read from: ``settings.database.DB_POOL_SIZE``.
-settings = cast("Settings", _Proxy())
+settings: "Settings" = cast("Settings", _Proxy())
 
 
 def override_settings(**overrides: Any) -> "AbstractContextManager[Settings]":

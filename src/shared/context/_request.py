@@ -1,6 +1,6 @@
 """The request object and the one context variable that holds it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, Final
@@ -122,7 +122,7 @@ class RequestContext:
 
 _current: Final[ContextVar[RequestContext | None]] = ContextVar("shared_request", default=None)
 
-current_context = _current.get
+current_context: Final[Callable[[], RequestContext | None]] = _current.get
 """Return the :class:`RequestContext` in force, or None outside of one.
 
 The variable's own method: the cheapest way to the context there is.

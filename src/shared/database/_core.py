@@ -42,7 +42,7 @@ class Core:
         self.memory: MemoryFile | None = MemoryFile() if self.target.in_memory else None
         self.stickiness: Stickiness = Stickiness(self.target.options.sticky_seconds, clock)
         self.pools: PoolWatch = PoolWatch(name, self.events)
-        self.closed = False
+        self.closed: bool = False
         self._turn = itertools.count()
         self._primaries: weakref.WeakSet[Engines] = weakref.WeakSet()
         self._ejected: dict[int, float] = {}

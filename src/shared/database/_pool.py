@@ -56,8 +56,8 @@ class PoolWatch:
     def __init__(self, name: str, events: Events) -> None:
         self.name: str = name
         self.events: Events = events
-        self.waiting = 0
-        self.timeouts = 0
+        self.waiting: int = 0
+        self.timeouts: int = 0
         self.draining: bool = False
         self.lock: threading.Lock = threading.Lock()
 

@@ -87,8 +87,8 @@ class RetryBudget:
         self.size: float = at_least("tokens", tokens, 2.0)
         self.ratio: float = at_least("ratio", ratio, 0.0)
         self.half: float = self.size / 2.0
-        self.tokens = self.size
-        self.full = True
+        self.tokens: float = self.size
+        self.full: bool = True
         self._lock = threading.Lock()
         after_fork_in_child(self)
 

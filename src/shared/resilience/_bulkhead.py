@@ -97,8 +97,8 @@ class Bulkhead:
         self.name: str = name
         self.clock: Callable[[], float] = clock
         self.events: Events | None = events
-        self.in_flight = 0
-        self.rejected = 0
+        self.in_flight: int = 0
+        self.rejected: int = 0
         self._waiting: deque[_Waiter] = deque()
         self._lock = threading.RLock()
         _fleet.add(self)

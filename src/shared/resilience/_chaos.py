@@ -49,8 +49,8 @@ class Chaos:
         self.latency: float = at_least("latency", latency, 0.0)
         self.result = result
         self.before = before
-        self.calls = 0
-        self.struck = 0
+        self.calls: int = 0
+        self.struck: int = 0
         self._draw = random.Random(seed).random  # noqa: S311 - a test's dice
         self._sleep = sleep
 

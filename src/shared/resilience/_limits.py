@@ -68,7 +68,7 @@ class _Bounded:
             msg = f"initial must be within [{minimum}, {maximum}], got {initial!r}"
             raise InvalidArgumentError(msg)
         self._exact = float(initial)
-        self.value = initial
+        self.value: int = initial
 
     def _set(self, exact: float) -> None:
         self._exact = min(float(self.maximum), max(float(self.minimum), exact))

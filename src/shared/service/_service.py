@@ -65,16 +65,17 @@ class Service:
     ) -> None:
         self.kind = kind
         self.without: frozenset[str] = _checked(without, tuple(known_parts))
-        self.given: "tuple[SettingsLike, str | None]" = (settings, name)
+        self.given: tuple[SettingsLike, str | None] = (settings, name)
         self.parts: list[Part] = []
         self._undo = ExitStack()
         self._kept: dict[type, Any] = {}
         self._running = False
+        self.runtime: Runtime
         self.runtime, self._owns_runtime = _claim()
         self._before = self.runtime.find(_settings_type())
         try:
             with use(self.runtime):
-                self.settings: "Settings" = _settings(settings, name)
+                self.settings: Settings = _settings(settings, name)
                 self.runtime.name = self.settings.app.SERVICE_NAME
                 self._add_settings()
                 self._add_logging()

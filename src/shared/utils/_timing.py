@@ -69,7 +69,7 @@ class Timer:
     def __init__(self, plan: _Plan) -> None:
         self._plan = plan
         self._started = 0.0
-        self.seconds = 0.0
+        self.seconds: float = 0.0
 
     def __enter__(self) -> Self:
         self._started = self._plan.clock()
@@ -78,7 +78,7 @@ class Timer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.seconds: float = max(0.0, self._plan.clock() - self._started)
+        self.seconds = max(0.0, self._plan.clock() - self._started)
         self._plan.report(self.seconds, error)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
