@@ -113,7 +113,7 @@ def installed(app: Any) -> Service:
         >>> from flask import Flask
         >>> app = install(Flask("docs"), service="orders")
         >>> installed(app).health.names
-        ('memory',)
+        ('memory', 'dependencies')
         >>> uninstall(app)
     """
     found = _find(app)
