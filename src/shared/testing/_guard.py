@@ -263,7 +263,7 @@ class Redis(Server):
                 return super().start()
             except GuardError as exc:
                 tries -= 1
-                if keep or not tries or "ddress already in use" not in str(exc):
+                if keep or not tries or "address already in use" not in str(exc).lower():
                     raise
 
     def command(self) -> tuple[list[str], bytes]:
