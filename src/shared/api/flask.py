@@ -10,6 +10,13 @@ Example:
     >>> uninstall(app)
 """
 
+from shared.errors import MissingDependencyError
+
+try:
+    import flask as _flask  # noqa: F401 - looked for first, to say what to install
+except ImportError as exc:
+    raise MissingDependencyError("flask", extra="flask") from exc
+
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar

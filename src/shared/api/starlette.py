@@ -8,6 +8,13 @@ Example:
     >>> uninstall(app)
 """
 
+from shared.errors import MissingDependencyError
+
+try:
+    import starlette as _starlette  # noqa: F401 - looked for first, to say what to install
+except ImportError as exc:
+    raise MissingDependencyError("starlette", extra="fastapi") from exc
+
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any

@@ -56,6 +56,7 @@ class DrainOnSignal:
         self._pid = 0
         self._forwarding = False
         self._must_die = False
+        self._taken: set[int] = set()
 
     # -- in and out --------------------------------------------------------------
 
@@ -71,8 +72,8 @@ class DrainOnSignal:
         if self._pid != os.getpid():
             self._previous, self._on_loop = {}, {}
             self._pid = os.getpid()
-        taken = [self._take(signum) for signum in self._signals]  # every one, also after a failure
-        return all(taken)
+        self._taken = {signum for signum in self._signals if self._take(signum)}
+        return len(self._taken) == len(set(self._signals))
 
     def _take(self, signum: int) -> bool:
         loop, handle = _loop_handler(signum)
@@ -93,6 +94,7 @@ class DrainOnSignal:
 
     def uninstall(self) -> None:
         """Put back what was there, where this object is still the handler."""
+        self._taken = set()
         if threading.current_thread() is not threading.main_thread() or self._pid != os.getpid():
             return
         for signum, (loop, handle) in self._on_loop.items():
@@ -158,7 +160,7 @@ class DrainOnSignal:
 
     def _send(self, signum: int) -> None:
         """Signal the process, unless this chain has been taken out: then nobody awaits it."""
-        if signum in self._previous or signum in self._on_loop:
+        if signum in self._taken:
             os.kill(os.getpid(), signum)
 
     def _nobody_handles(self, signum: int) -> bool:

@@ -221,10 +221,10 @@ def test_unknown_part_is_refused_with_the_known_ones(make_app):
 
 
 @pytest.mark.parametrize("part", PARTS[1:])
-def test_every_part_can_be_left_out_and_the_rest_still_works(make_app, shared_client, part):
+def test_every_part_can_be_left_out_and_the_rest_still_works(make_app, part):
     app = install(make_app(), service="orders", without=[part])
 
-    client = shared_client(app)
+    client = ApiClient(app)
 
     # In a copy: without the layer, what a Flask view binds stays with the thread.
     assert copy_context().run(client.get, "/hello").status == 200
