@@ -13,8 +13,8 @@ from shared.errors import MissingDependencyError
 
 try:
     import fastapi as _fastapi  # noqa: F401 - looked for first, to say what to install
-except ImportError as exc:
-    raise MissingDependencyError("fastapi", extra="fastapi") from exc
+except ImportError as _exc:
+    raise MissingDependencyError("fastapi", extra="fastapi") from _exc
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any

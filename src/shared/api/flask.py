@@ -14,8 +14,8 @@ from shared.errors import MissingDependencyError
 
 try:
     import flask as _flask  # noqa: F401 - looked for first, to say what to install
-except ImportError as exc:
-    raise MissingDependencyError("flask", extra="flask") from exc
+except ImportError as _exc:
+    raise MissingDependencyError("flask", extra="flask") from _exc
 
 from collections.abc import Callable, Iterable
 from functools import wraps

@@ -12,8 +12,8 @@ from shared.errors import MissingDependencyError
 
 try:
     import starlette as _starlette  # noqa: F401 - looked for first, to say what to install
-except ImportError as exc:
-    raise MissingDependencyError("starlette", extra="fastapi") from exc
+except ImportError as _exc:
+    raise MissingDependencyError("starlette", extra="fastapi") from _exc
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
