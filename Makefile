@@ -92,7 +92,7 @@ lint: $(VENV)/.dev  ## ruff, bandit, spelling, project metadata, news fragments
 	@$(BIN)/validate-pyproject pyproject.toml
 	@$(BIN)/towncrier build --draft --version next > build/news.log 2>&1 || { cat build/news.log; exit 1; }
 
-types: $(VENV)/.dev  ## mypy strict, pyright on the public API: 100 % known
+types: $(VENV)/.dev  ## mypy strict, pyright: every public attribute declares its type
 	@echo "== types"
 	@$(BIN)/mypy
 	@$(BIN)/mypy tests/typing
