@@ -10,11 +10,19 @@ import threading
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.runtime import Runtime, after_fork_in_child
-from shared.runtime._fork import _targets, rearm
+from shared.runtime import Runtime, _fork, after_fork_in_child
+from shared.runtime._fork import rearm
 
 WAIT = 10.0  # seconds; a bound, never slept through
 forks = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def targets(monkeypatch):
+    """A registry of this test's own: the process's holds what other tests left alive."""
+    own = {}
+    monkeypatch.setattr(_fork, "_targets", own)
+    return own
 
 
 def in_child(work) -> bytes:
@@ -97,7 +105,7 @@ def test_a_failing_target_does_not_keep_the_others_from_being_called():
     assert target.log == ["target"]
 
 
-def test_registration_does_not_keep_a_target_alive():
+def test_registration_does_not_keep_a_target_alive(targets):
     target = Target()
     key = id(target)
     after_fork_in_child(target)
@@ -105,7 +113,7 @@ def test_registration_does_not_keep_a_target_alive():
     del target
     gc.collect()
 
-    assert key not in _targets
+    assert key not in targets
 
 
 def test_a_target_that_cannot_be_referenced_weakly_is_refused_with_the_way_out():
