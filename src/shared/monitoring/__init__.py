@@ -63,6 +63,7 @@ from shared.monitoring._process_metrics import ProcessMetrics, build_info
 from shared.monitoring._registry import HealthRegistry
 from shared.monitoring._report import HealthReport
 from shared.monitoring._request_tracing import RequestTracing
+from shared.monitoring._resilience_metrics import ResilienceMetrics
 from shared.monitoring._rollup import Rollup, RollupKey, bound_of, bucket_of
 from shared.monitoring._rollup_store import MemoryRollupStore, RollupStore
 from shared.monitoring._room_metrics import (
@@ -72,7 +73,6 @@ from shared.monitoring._room_metrics import (
     DatabaseMetrics,
     FlagMetrics,
     JobMetrics,
-    ResilienceMetrics,
 )
 from shared.monitoring._rules import render_alertmanager, render_rules
 from shared.monitoring._sentry import SentryReporter, scrub_sentry_event

@@ -75,6 +75,7 @@ class Metrics:
         self._multiprocess = multiprocess
         self._families: dict[str, Family[Any]] = {}
         self._computed: list[Computed] = []
+        self._updates: list[Callable[[], object]] = []
         self._lock = threading.RLock()
         self._registry: CollectorRegistry | None = None
         self._store: CellStore = MemoryStore()
@@ -154,6 +155,26 @@ class Metrics:
         """Call *read* at every collection for metrics that nobody counts."""
         self._computed.append(read)
 
+    def before_collection(self, update: Callable[[], object]) -> Callable[[], None]:
+        """Call *update* before the numbers are read, to set metrics from what something else keeps.
+
+        Where other processes read the numbers it is called every few seconds, too.
+
+        Args:
+            update: Sets gauges and adds to counters; what it raises is logged.
+
+        Returns:
+            A function that ends it.
+        """
+        self._updates.append(update)
+        self._sampler.want()
+
+        def remove() -> None:
+            if update in self._updates:
+                self._updates.remove(update)
+
+        return remove
+
     def _declare(self, kind: type[F], definition: MetricDefinition) -> F:
         with self._lock:
             known = self._families.get(definition.name)
@@ -197,9 +218,14 @@ class Metrics:
         return found
 
     def sample(self) -> None:
-        """Ask the functions of gauges for their numbers, once."""
+        """Ask the functions of gauges for their numbers, and whoever keeps others, once."""
         if not self._sampler.wanted:
             return
+        for update in list(self._updates):
+            try:
+                update()
+            except Exception:  # noqa: BLE001 - one broken source must not hide the others
+                _log.exception("a source of metrics failed")
         with self._lock:
             gauges = [family for family in self._families.values() if isinstance(family, Gauge)]
         for gauge in gauges:

@@ -129,55 +129,6 @@ class CacheMetrics:
         return (counts["hit"] + counts["stale"]) / total if total else 0.0
 
 
-class ResilienceMetrics:
-    """State and calls of circuit breakers, tries of retries, refusals of bulkheads.
-
-    Example:
-        >>> metrics = Metrics()
-        >>> resilience = ResilienceMetrics(metrics)
-        >>> resilience.breaker_state("payments", "open")
-        >>> metrics.value("circuit_breaker_state", {"circuit_breaker_name": "payments"})
-        2.0
-    """
-
-    STATES: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0, "forced_open": 2.0, "disabled": 0.0}
-
-    def __init__(self, metrics: Metrics) -> None:
-        name = "circuit_breaker_name"
-        self._state = metrics.gauge(
-            "circuit_breaker_state", "0 closed, 1 half open, 2 open; the worst worker's.", (name,), mode="max"
-        )
-        self._calls = metrics.counter("circuit_breaker_calls", "Calls, by outcome.", (name, "outcome"))
-        self._transitions = metrics.counter("circuit_breaker_transitions", "Changes of state.", (name, "to"))
-        self._retries = metrics.counter(
-            "retry_attempts", "Tries after the first, by outcome.", ("name", "outcome")
-        )
-        self._refused = metrics.counter("bulkhead_rejections", "Calls that found no place.", ("name",))
-
-    def breaker_state(self, name: str, state: str) -> None:
-        """Set the state and count the change.
-
-        Args:
-            name: Name of the breaker.
-            state: ``closed``, ``half_open`` or ``open``, in any case.
-        """
-        word = str(state).lower()
-        self._state.labels(name).set(self.STATES.get(word, 2.0))
-        self._transitions.labels(name, word).inc()
-
-    def breaker_call(self, name: str, outcome: str) -> None:
-        """Count a call: success, failure, rejected, ignored or slow."""
-        self._calls.labels(name, outcome).inc()
-
-    def retried(self, name: str, outcome: str) -> None:
-        """Count a try after the first: success, failure or exhausted."""
-        self._retries.labels(name, outcome).inc()
-
-    def bulkhead_refused(self, name: str) -> None:
-        """Count a call that found no place."""
-        self._refused.labels(name).inc()
-
-
 class FlagMetrics:
     """Evaluations and changes of feature flags.
 

@@ -45,7 +45,7 @@ from shared.resilience._rate_limit import RateDecision, RateLimit, parse_rate_li
 from shared.resilience._registry import BreakerRegistry, PolicyRegistry, get_breakers, get_policies
 from shared.resilience._retry import RetryPolicy, retry
 from shared.resilience._retry_after import parse_retry_after
-from shared.resilience._snapshot import BreakerSnapshot
+from shared.resilience._snapshot import BreakerSnapshot, PolicySnapshot
 from shared.resilience._timeout import Timeout, timeout
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "HttpCall",
     "Policy",
     "PolicyRegistry",
+    "PolicySnapshot",
     "RateAlgorithm",
     "RateDecision",
     "RateLimit",

@@ -373,8 +373,12 @@ class CircuitBreaker(ByHand):
         emit(self._events, event)
 
     def after_fork(self) -> None:
-        """Re-arm in a forked child: locks are new, probes of the parent's threads are forgotten."""
+        """Re-arm in a forked child: locks are new, probes of the parent's threads are forgotten.
+
+        The state is kept; totals begin at 0, since they are added to the parent's.
+        """
         self._lock = threading.RLock()
+        self._machine.failed = self._machine.rejected = self._machine.opened = 0
         if self._machine.probes is not None:
             self._machine.probes = Probes()
 

@@ -1,7 +1,7 @@
 """Turn what happened into log lines and numbers."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final, Protocol
 
 from shared.resilience._events import (
@@ -124,7 +124,12 @@ class ResilienceSink(Protocol):
         """Count a call that found no place."""
 
 
-def record_events(sink: ResilienceSink, events: Events | None = None) -> Callable[[], None]:
+def record_events(
+    sink: ResilienceSink,
+    events: Events | None = None,
+    *,
+    read_elsewhere: Container[str] = (),
+) -> Callable[[], None]:
     """Feed *sink* from the events of this room until the returned function is called.
 
     Only what is not the happy path makes events, so good calls cost nothing here.
@@ -132,6 +137,8 @@ def record_events(sink: ResilienceSink, events: Events | None = None) -> Callabl
     Args:
         sink: Takes the numbers, such as ``shared.monitoring.ResilienceMetrics(metrics)``.
         events: What to listen to; the current runtime's by default.
+        read_elsewhere: Names of breakers whose refusals are read from snapshots, such as
+            a :class:`BreakerRegistry`: they are not counted twice.
 
     Example:
         >>> class Sink:
@@ -148,7 +155,7 @@ def record_events(sink: ResilienceSink, events: Events | None = None) -> Callabl
         match event:
             case BreakerTransition():
                 sink.breaker_state(event.name, event.new.value.lower())
-            case CallRejected():
+            case CallRejected() if event.name not in read_elsewhere:
                 sink.breaker_call(event.name, "rejected")
             case RetryScheduled() if event.attempt > 1:
                 sink.retried(event.name, "failure")

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 from shared.errors import InvalidArgumentError
 from shared.resilience._blocks import enter_block, leave_block
 from shared.resilience._breaker import CircuitBreaker
+from shared.resilience._budget import RetryBudget
 from shared.resilience._bulkhead import Bulkhead
 from shared.resilience._checks import is_async
 from shared.resilience._compile import compile_call
@@ -17,6 +18,7 @@ from shared.resilience._faults import Faults
 from shared.resilience._fleet import Fleet
 from shared.resilience._hedge import Hedge
 from shared.resilience._retry import RetryPolicy
+from shared.resilience._snapshot import PolicySnapshot
 from shared.resilience._timeout import Timeout
 from shared.runtime import Events
 
@@ -235,6 +237,17 @@ class Policy:
             self.timeout and f"timeout: {self.timeout.limit:g} s",
         ]
         return [line for line in lines if line]
+
+    def snapshot(self) -> PolicySnapshot:
+        """Return what the budget and the bulkhead know at this moment."""
+        budget = None if self.retry is None else self.retry.budget
+        tokens = budget.tokens if isinstance(budget, RetryBudget) else None
+        house = self.bulkhead
+        if house is None:
+            return PolicySnapshot(self.name, tokens)
+        return PolicySnapshot(
+            self.name, tokens, house.limit.value, house.in_flight, house.waiting, house.rejected
+        )
 
     def inject(self, faults: Faults | None) -> None:
         """Run guarded calls through *faults* (a chaos test), or no longer with None."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from shared.errors import ConflictError, InvalidArgumentError
+from shared.resilience._backoff import BackoffKind, Jitter
 from shared.resilience._breaker import CircuitBreaker
 from shared.resilience._budget import RetryBudget
 from shared.resilience._config import BreakerConfig, breaker_config
@@ -14,7 +15,7 @@ from shared.resilience._machine import BreakerMode, BreakerState
 from shared.resilience._policy import Policy
 from shared.resilience._random import draw
 from shared.resilience._retry import RetryPolicy
-from shared.resilience._snapshot import BreakerSnapshot
+from shared.resilience._snapshot import BreakerSnapshot, PolicySnapshot
 from shared.runtime import Events, Runtime, after_fork_in_child, current
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ class BreakerRegistry:
     def __len__(self) -> int:
         return len(self._breakers)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._breakers
+
     def snapshots(self) -> tuple[BreakerSnapshot, ...]:
         """Return what every breaker knows now, by name: for a metrics collector at scrape time."""
         return tuple(breaker.snapshot() for breaker in sorted(self, key=lambda one: one.name))
@@ -171,6 +175,8 @@ class PolicyRegistry:
         max_attempts: Calls in total.
         delay: Base of the waits, in seconds.
         max_delay: Longest wait, in seconds.
+        backoff: How the waits grow; see :class:`Backoff`.
+        jitter: How much of them is drawn at random.
         events: Where events go; the current runtime's by default.
 
     Example:
@@ -186,6 +192,8 @@ class PolicyRegistry:
         max_attempts: int = 3,
         delay: float = 1.0,
         max_delay: float = 30.0,
+        backoff: BackoffKind = "exponential",
+        jitter: Jitter = "full",
         events: Events | None = None,
     ) -> None:
         self.breakers = breakers
@@ -193,6 +201,8 @@ class PolicyRegistry:
             "max_attempts": max_attempts,
             "delay": delay,
             "max_delay": max_delay,
+            "backoff": backoff,
+            "jitter": jitter,
             "events": events,
         }
         RetryPolicy(**self._retry)
@@ -209,6 +219,8 @@ class PolicyRegistry:
             max_attempts=settings.RETRY_MAX_ATTEMPTS,
             delay=settings.RETRY_DELAY,
             max_delay=settings.RETRY_MAX_DELAY,
+            backoff=settings.RETRY_BACKOFF,
+            jitter=settings.RETRY_JITTER,
         )
 
     def get(self, name: str) -> Policy:
@@ -238,6 +250,10 @@ class PolicyRegistry:
     def __iter__(self) -> Iterator[Policy]:
         """Iterate over the policies made so far."""
         return iter(list(self._policies.values()))
+
+    def snapshots(self) -> tuple[PolicySnapshot, ...]:
+        """Return what every policy's budget and bulkhead know now, by name: for a metrics collector."""
+        return tuple(policy.snapshot() for policy in sorted(self, key=lambda one: one.name))
 
     def after_fork(self) -> None:
         """Re-arm in a forked child."""

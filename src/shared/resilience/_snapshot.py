@@ -1,10 +1,10 @@
-"""What a circuit breaker knows at one moment."""
+"""What the guards of a dependency know at one moment."""
 
 from dataclasses import dataclass
 
 from shared.resilience._machine import BreakerMachine, BreakerMode, BreakerState
 
-__all__ = ["BreakerSnapshot", "take_snapshot"]
+__all__ = ["BreakerSnapshot", "PolicySnapshot", "take_snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,34 @@ class BreakerSnapshot:
     openings: int
     probes: int
     retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySnapshot:
+    """What a policy's budget and bulkhead know at one moment; its breaker has a snapshot of its own.
+
+    Attributes:
+        name: The dependency.
+        budget: Tokens left for retries and hedges; None without a :class:`RetryBudget`.
+        limit: Calls the bulkhead lets through at once now; None without one.
+        in_flight: Calls that have a place.
+        waiting: Calls in the queue.
+        refused: Calls that found no place since the start.
+
+    Example:
+        >>> from shared.resilience import BreakerRegistry, PolicyRegistry
+        >>> policies = PolicyRegistry(BreakerRegistry())
+        >>> _ = policies.get("payments")
+        >>> policies.snapshots()[0].budget
+        10.0
+    """
+
+    name: str
+    budget: float | None = None
+    limit: int | None = None
+    in_flight: int = 0
+    waiting: int = 0
+    refused: int = 0
 
 
 def take_snapshot(name: str, machine: BreakerMachine, now: float) -> BreakerSnapshot:

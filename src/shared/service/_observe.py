@@ -47,9 +47,23 @@ def add_metrics(service: "Service") -> bool:
     ProcessMetrics(metrics)
     events = service.runtime.events
     service.on_dismantle(health_metrics(metrics, events))
-    service.on_dismantle(record_events(ResilienceMetrics(metrics), events))
+    _add_resilience_metrics(service, metrics)
     service.note(Part("metrics", _METRICS, settings=service.show("METRICS_ENABLED", "METRICS_PATH")))
     return True
+
+
+def _add_resilience_metrics(service: "Service", metrics: Metrics) -> None:
+    """Show breakers, budgets and bulkheads: read at collection time, so that calls pay nothing."""
+    target = ResilienceMetrics(metrics)
+    breakers = service.keep(BreakerRegistry, get_breakers())
+    policies = service.keep(PolicyRegistry, get_policies())
+
+    def read() -> None:
+        target.read_breakers(breakers.snapshots())
+        target.read_policies(policies.snapshots())
+
+    service.on_dismantle(metrics.before_collection(read))
+    service.on_dismantle(record_events(target, service.runtime.events, read_elsewhere=breakers))
 
 
 def add_http_metrics(app: Any, service: "Service", face: Any, pipeline: Any) -> None:

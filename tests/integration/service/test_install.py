@@ -10,7 +10,7 @@ from contextvars import copy_context
 import pytest
 
 from shared.config import Section, Settings, get_settings, setting
-from shared.errors import ConfigurationError
+from shared.errors import CircuitOpenError, ConfigurationError
 from shared.monitoring import HealthCheck
 from shared.runtime import Runtime, current, use
 from shared.service import PARTS, explain, install, installed, uninstall
@@ -473,6 +473,30 @@ def test_open_breaker_degrades_health_and_shows_in_metrics_and_log(make_app, sha
     assert [event["event"] for event in log_capture if event["logger"] == "shared.resilience"] == [
         "circuit open"
     ]
+
+
+def test_breakers_and_bulkheads_are_read_when_metrics_are_collected(make_app, shared_client):
+    from shared.resilience import Bulkhead, Policy, get_breakers, get_policies
+
+    app = install(make_app(), service="orders")
+    client = shared_client(app)
+    with use(installed(app).runtime):
+        get_breakers().get("storage")
+        breaker = get_breakers().get("email")
+        get_policies().set(Policy("reports", bulkhead=Bulkhead(4, name="reports")))
+        for _ in range(3):
+            with pytest.raises(ConnectionError):
+                breaker.call(_refuse)
+        for _ in range(2):
+            with pytest.raises(CircuitOpenError):
+                breaker.call(_refuse)
+
+    shown = client.get("/metrics").text.splitlines()
+
+    assert 'circuit_breaker_state{circuit_breaker_name="storage"} 0.0' in shown
+    assert 'circuit_breaker_calls_total{circuit_breaker_name="email",outcome="failure"} 3.0' in shown
+    assert 'circuit_breaker_calls_total{circuit_breaker_name="email",outcome="rejected"} 2.0' in shown
+    assert 'bulkhead_limit{name="reports"} 4.0' in shown
 
 
 def _refuse():

@@ -131,3 +131,28 @@ def test_the_answer_is_not_cached_and_says_its_format(metrics):
     assert dict(openmetrics.headers)["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert openmetrics.body.endswith(b"# EOF\n")
     assert openmetrics.body.count(b"# EOF") == 1
+
+
+def test_what_something_else_keeps_is_set_before_every_collection():
+    metrics = Metrics(multiprocess=False)
+    depth, jobs = metrics.gauge("queue_depth", "Waiting."), [1, 2, 3]
+    stop = metrics.before_collection(lambda: depth.set(len(jobs)))
+
+    first = metrics.value("queue_depth")
+    jobs.clear()
+    second = metrics.value("queue_depth")
+    stop()
+    stop()
+    jobs.append(1)
+
+    assert (first, second, metrics.value("queue_depth")) == (3, 0, 0)
+
+
+def test_an_update_that_fails_does_not_hide_the_others(caplog):
+    metrics = Metrics(multiprocess=False)
+    depth = metrics.gauge("queue_depth", "Waiting.")
+    metrics.before_collection(lambda: 1 / 0)
+    metrics.before_collection(lambda: depth.set(4))
+
+    assert metrics.value("queue_depth") == 4
+    assert "a source of metrics failed" in caplog.text

@@ -638,6 +638,19 @@ def test_a_forked_child_keeps_the_state_and_is_not_stuck_on_a_lock(clock):
     assert code == 0
 
 
+def test_a_forked_child_counts_from_zero_and_the_parent_goes_on(clock):
+    breaker = trip(CircuitBreaker("payments", clock=clock))
+    before = breaker.snapshot()
+
+    def check():
+        mine = breaker.snapshot()
+        return mine.state is OPEN and (mine.failures, mine.rejections, mine.openings) == (0, 0, 0)
+
+    assert in_child(check) == 0
+    assert breaker.snapshot() == before
+    assert before.failures > 0
+
+
 def test_a_forked_child_forgets_the_probes_of_the_parents_threads(clock):
     breaker = trip(CircuitBreaker("payments", clock=clock))
     clock.advance(30.0)

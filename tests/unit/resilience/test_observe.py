@@ -169,3 +169,20 @@ def test_names_beyond_the_bound_are_counted_together():
         ("CallTimedOut", "name-1"): 1,
         ("CallTimedOut", "other"): 8,
     }
+
+
+def test_refusals_that_are_read_from_snapshots_are_not_counted_twice():
+    class Sink:
+        def __init__(self):
+            self.calls = []
+
+        def breaker_call(self, name, outcome):
+            self.calls.append((name, outcome))
+
+    events, sink = Events(), Sink()
+    record_events(sink, events, read_elsewhere={"payments"})
+
+    events.emit(CallRejected("payments", 1.0))
+    events.emit(CallRejected("maps", 1.0))
+
+    assert sink.calls == [("maps", "rejected")]

@@ -9,9 +9,11 @@ from shared.config import ResilienceSettings
 from shared.errors import ConflictError, InvalidArgumentError
 from shared.resilience import (
     BreakerRegistry,
+    Bulkhead,
     CircuitBreaker,
     Policy,
     PolicyRegistry,
+    PolicySnapshot,
     get_breakers,
     get_policies,
 )
@@ -199,3 +201,32 @@ def test_the_default_policy_has_a_budget_of_its_own(runtime):
 
     assert one.retry.budget is not other.retry.budget
     assert isinstance(one.breaker, CircuitBreaker)
+
+
+def test_settings_choose_how_waits_grow_and_spread():
+    settings = ResilienceSettings(RETRY_BACKOFF="linear", RETRY_JITTER="none", RETRY_DELAY=0.5)
+
+    backoff = PolicyRegistry.from_settings(settings, BreakerRegistry()).get("maps").retry.backoff
+
+    assert (backoff.kind, backoff.jitter, backoff.wait(3)) == ("linear", "none", 1.5)
+
+
+def test_policies_show_their_budget_and_places():
+    policies = PolicyRegistry(BreakerRegistry())
+    policies.get("payments").retry.budget.failure()
+    policies.set(Policy("reports", bulkhead=Bulkhead(4, max_queue=8, name="reports")))
+
+    with policies.get("reports"):
+        shown = policies.snapshots()
+
+    assert shown == (
+        PolicySnapshot("payments", budget=9.0),
+        PolicySnapshot("reports", limit=4, in_flight=1, waiting=0, refused=0),
+    )
+
+
+def test_a_registry_knows_which_names_it_has():
+    breakers = BreakerRegistry()
+    breakers.get("payments")
+
+    assert ("payments" in breakers, "maps" in breakers) == (True, False)
