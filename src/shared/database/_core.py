@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from shared.database._engines import Engines, Plan, make_engine
 from shared.database._events import ReplicaEjected
+from shared.database._limits import StatementLimits
 from shared.database._options import DatabaseOptions
 from shared.database._pool import PoolSnapshot, PoolWatch
 from shared.database._session import Stickiness
@@ -68,8 +69,19 @@ class Core:
     def _plan(self, replica: int | None) -> Plan:
         target = self.target if replica is None else self.replicas[replica]
         options = target.options
+        limits = StatementLimits(
+            target.system,
+            statement_timeout=options.statement_timeout,
+            busy_timeout=options.busy_timeout,
+            pooler=options.pooler,
+        )
         watch = QueryWatch(
-            self.name, target.system, self.events, threshold=options.slow_query_seconds, echo=options.echo
+            self.name,
+            target.system,
+            self.events,
+            threshold=options.slow_query_seconds,
+            echo=options.echo,
+            limits=limits,
         )
         memory = self.memory if replica is None else None
         return Plan(target, watch, memory, replica=replica is not None)

@@ -1,4 +1,4 @@
-"""Times every statement, logs the slow ones, refuses to write where only reading is allowed."""
+"""Times every statement, logs the slow ones, keeps to deadlines, refuses writes where one only reads."""
 
 from time import perf_counter
 from typing import Any, Final
@@ -7,9 +7,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
+from shared.context import get_deadline
 from shared.database._events import QueryFinished, SlowQuery
-from shared.database._faults import hide_values
+from shared.database._faults import hide_values, sqlstate
 from shared.database._fingerprint import caller, fingerprint, normalise, operation_of
+from shared.database._limits import StatementLimits, forget
 from shared.errors import ConfigurationError
 from shared.logging import get_logger
 from shared.runtime import Events
@@ -40,20 +42,32 @@ class QueryWatch:
         events: Who is told.
         threshold: Seconds from which a statement is slow.
         echo: Whether every statement is logged.
+        limits: Holds the statements to the deadline of the request.
     """
 
-    def __init__(self, database: str, system: str, events: Events, *, threshold: float, echo: bool) -> None:
+    def __init__(
+        self,
+        database: str,
+        system: str,
+        events: Events,
+        *,
+        threshold: float,
+        echo: bool,
+        limits: StatementLimits,
+    ) -> None:
         self.database = database
         self.system = system
         self.events = events
         self.threshold = threshold
         self.echo = echo
+        self.limits = limits
 
     def attach(self, engine: Engine) -> None:
         """Listen to *engine*."""
         event.listen(engine, "before_cursor_execute", self._before)
         event.listen(engine, "after_cursor_execute", self._after)
         event.listen(engine, "handle_error", self._failed)
+        event.listen(engine, "rollback_savepoint", forget)
 
     def _before(
         self, connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool
@@ -63,6 +77,9 @@ class QueryWatch:
             writes = context is not None and (context.isinsert or context.isupdate or context.isdelete)
             if writes or operation not in _READS:
                 raise refusal(operation)
+        deadline = get_deadline()
+        if deadline is not None or self.limits.used:
+            self.limits.apply(connection, statement, deadline)
         if context is not None:
             context.shared_begin = perf_counter()
 
@@ -85,11 +102,16 @@ class QueryWatch:
         if isinstance(error, DBAPIError):
             hide_values(error)
         execution = context.execution_context
-        if execution is None or context.statement is None or not self.events.has_listeners(QueryFinished):
+        if execution is None or context.statement is None:
             return
-        seconds = perf_counter() - getattr(execution, "shared_begin", perf_counter())
-        kind = type(context.original_exception).__name__
-        self._tell(context.statement, seconds, kind, seconds >= self.threshold, many=False)
+        if self.events.has_listeners(QueryFinished):
+            seconds = perf_counter() - getattr(execution, "shared_begin", perf_counter())
+            kind = type(context.original_exception).__name__
+            self._tell(context.statement, seconds, kind, seconds >= self.threshold, many=False)
+        if self.limits.used:
+            late = self.limits.explain(get_deadline(), sqlstate(error))
+            if late is not None:
+                raise late from context.original_exception
 
     def _tell(self, statement: str, seconds: float, error: str, slow: bool, many: bool) -> None:
         self.events.emit(
