@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from shared.auth._password_formats import parse_hash
+from shared.auth._password_schemes import BCRYPT_LIMIT, Argon2Cost, bcrypt_verify, hash_with
 from shared.errors import ConfigurationError
 
 __all__ = ["LEGACY_SCHEMES", "find_legacy", "legacy_verify", "make_context"]
@@ -99,16 +100,18 @@ def legacy_verify(handler: Any, secret: bytes, text: str) -> bool:
         return False
 
 
-@cache
-def _context_handlers() -> tuple[Any, Any]:
-    """Return our ``bcrypt_sha256`` and ``bcrypt`` as passlib handlers."""
+def _passlib() -> tuple[Any, Any]:
     with _silenced():
-        from passlib import exc as passlib_exc
-        from passlib.utils import handlers as uh
+        from passlib import exc
+        from passlib.utils import handlers
+    return handlers, exc
 
-    from shared.auth._password_schemes import BCRYPT_LIMIT, Argon2Cost, bcrypt_verify, hash_with
 
-    class _Bcrypt(uh.MinimalHandler):  # type: ignore[misc] # passlib has no types
+def _base_handler() -> Any:
+    """Return the passlib handler that our two schemes share."""
+    uh, _ = _passlib()
+
+    class _Bcrypt(uh.MinimalHandler):  # type: ignore[misc, name-defined] # passlib has no types
         name = "bcrypt"
         setting_kwds = ("rounds",)
         context_kwds = ()
@@ -120,9 +123,7 @@ def _context_handlers() -> tuple[Any, Any]:
         def using(cls, rounds: Any = None, relaxed: bool = False, **kwds: Any) -> Any:
             made = super().using(relaxed=relaxed, **kwds)
             made.rounds = cls.rounds if rounds is None else int(rounds)
-            if not cls.min_rounds <= made.rounds <= cls.max_rounds:
-                msg = f"rounds is {cls.min_rounds} to {cls.max_rounds}, got {rounds}"
-                raise ValueError(msg)
+            made.max_rounds = max(cls.max_rounds, made.rounds)
             return made
 
         @classmethod
@@ -131,40 +132,42 @@ def _context_handlers() -> tuple[Any, Any]:
             return parsed is not None and parsed.scheme == cls.name
 
         @classmethod
-        def _secret(cls, secret: Any) -> bytes:
-            uh.validate_secret(secret)
-            return secret.encode() if isinstance(secret, str) else bytes(secret)
-
-        @classmethod
         def hash(cls, secret: Any, **kwds: Any) -> str:
             handler = cls.using(**kwds) if kwds else cls
-            return hash_with(cls.name, cls._secret(secret), rounds=handler.rounds, argon2=Argon2Cost())
+            return hash_with(
+                cls.name, _bytes_of(cls.name, secret), rounds=handler.rounds, argon2=Argon2Cost()
+            )
 
         @classmethod
         def verify(cls, secret: Any, hash: Any, **_: Any) -> bool:
             parsed = parse_hash(uh.to_unicode_for_identify(hash))
             if parsed is None or parsed.scheme != cls.name or parsed.cost > cls.max_rounds:
-                raise passlib_exc.InvalidHashError(cls)
-            return bcrypt_verify(cls._secret(secret), parsed)
+                raise uh.exc.InvalidHashError(cls)
+            return bcrypt_verify(_bytes_of(cls.name, secret), parsed)
 
         @classmethod
         def needs_update(cls, hash: Any, **_: Any) -> bool:
             parsed = parse_hash(uh.to_unicode_for_identify(hash))
             return parsed is None or parsed.cost != cls.rounds or parsed.version == 1
 
-    class _PlainBcrypt(_Bcrypt):
-        @classmethod
-        def _secret(cls, secret: Any) -> bytes:
-            found: bytes = super()._secret(secret)
-            if len(found) > BCRYPT_LIMIT or b"\0" in found:
-                # Refused, not cut: the rest of the password would not count.
-                raise passlib_exc.PasswordSizeError(BCRYPT_LIMIT)
-            return found
+    return _Bcrypt
 
-    class _BcryptSha256(_Bcrypt):
-        name = "bcrypt_sha256"
 
-    return _BcryptSha256, _PlainBcrypt
+def _bytes_of(scheme: str, secret: Any) -> bytes:
+    uh, exc = _passlib()
+    uh.validate_secret(secret)
+    found = secret.encode() if isinstance(secret, str) else bytes(secret)
+    if scheme == "bcrypt" and (len(found) > BCRYPT_LIMIT or b"\0" in found):
+        # Refused, not cut: the rest of the password would not count.
+        raise exc.PasswordSizeError(BCRYPT_LIMIT)
+    return found
+
+
+@cache
+def _context_handlers() -> tuple[Any, Any]:
+    """Return our ``bcrypt_sha256`` and ``bcrypt`` as passlib handlers."""
+    plain = _base_handler()
+    return type("_BcryptSha256", (plain,), {"name": "bcrypt_sha256"}), plain
 
 
 def make_context(default: str, rounds: int, legacy: Iterable[str]) -> Any:
