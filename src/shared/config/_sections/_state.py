@@ -35,12 +35,12 @@ class DatabaseSettings(Section):
     DB_MAX_OVERFLOW: int = setting(
         10, "Connections opened above DB_POOL_SIZE under load; -1 is without limit.", ge=-1
     )
-    DB_POOL_TIMEOUT: Seconds = setting(30.0, "Longest wait for a free connection, in seconds.")
+    DB_POOL_TIMEOUT: Seconds = setting(5.0, "Longest wait for a free connection, in seconds.")
     DB_POOL_RECYCLE: int = setting(
         1800, "Age at which a connection is replaced, in seconds; -1 is never.", ge=-1
     )
     DB_POOL_PRE_PING: bool = setting(True, "Whether a connection is tested before it is handed out.")
-    DB_CONNECT_TIMEOUT: Seconds = setting(10.0, "Longest wait for a new connection, in seconds.")
+    DB_CONNECT_TIMEOUT: Seconds = setting(5.0, "Longest wait for a new connection, in seconds.")
     DB_STATEMENT_TIMEOUT: Seconds | None = setting(
         None, "Longest run of one statement, in seconds; none is no limit."
     )
