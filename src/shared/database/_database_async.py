@@ -183,8 +183,7 @@ class AsyncDatabase:
         """Close the idle connections of the running loop; cut those of loops that ended."""
         self._cut_ended()
         for engines in self._loops.get(asyncio.get_running_loop(), {}).values():
-            for engine in engines.all:
-                await AsyncEngine(engine).dispose()
+            await engines.adispose()
 
     async def close(self) -> None:
         """Close the asynchronous side. :meth:`Database.aclose` closes both."""

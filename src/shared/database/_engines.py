@@ -12,7 +12,7 @@ from shared.database._url import Target
 from shared.database._watch import READ_ONLY, QueryWatch
 from shared.errors import InvalidArgumentError
 
-__all__ = ["ISOLATION_LEVELS", "Engines", "Plan", "make_engine"]
+__all__ = ["ISOLATION_LEVELS", "Engines", "Plan", "checked_level", "make_engine"]
 
 ISOLATION_LEVELS: Final = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
@@ -71,7 +71,7 @@ class Engines:
 
     def _bind(self, isolation: str | None, read_only: bool, autocommit: bool) -> Any:
         options: dict[str, Any] = {READ_ONLY: True} if read_only else {}
-        level = _checked(isolation)
+        level = checked_level(isolation)
         if self._is_sqlite:  # SERIALIZABLE is all there is, and every level is met by it
             begin = None if autocommit else "BEGIN" if read_only else "BEGIN IMMEDIATE"
             options[_sqlite.BEGIN] = begin
@@ -112,6 +112,13 @@ class Engines:
         for engine in self.all:
             engine.dispose()
 
+    async def adispose(self) -> None:
+        """As :meth:`dispose`, in the event loop of the connections."""
+        from sqlalchemy.ext.asyncio import AsyncEngine
+
+        for engine in self.all:
+            await AsyncEngine(engine).dispose()
+
     def after_fork(self) -> None:
         """Begin with empty pools; the parent's connections are kept, unused, and never closed here."""
         for engine in self.all:
@@ -119,7 +126,12 @@ class Engines:
             engine.dispose(close=False)
 
 
-def _checked(isolation: str | None) -> str | None:
+def checked_level(isolation: str | None) -> str | None:
+    """Return the name of an isolation level as SQLAlchemy spells it.
+
+    Raises:
+        InvalidArgumentError: It is none of them.
+    """
     if isolation is None:
         return None
     level = isolation.upper().replace("_", " ")

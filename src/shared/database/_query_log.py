@@ -67,6 +67,21 @@ class QueryLog:
             first.setdefault((query.fingerprint, query.caller), query)
         return [(first[key], count) for key, count in counts.most_common() if count >= times]
 
+    def assert_not_repeated(self, times: int = 5) -> None:
+        """Fail when a statement was sent at least *times* times from one place; the message names it.
+
+        Raises:
+            DatabaseError: One was; also an ``AssertionError``.
+        """
+        found = self.repeated(times)
+        if found:
+            lines = "; ".join(f"{count}x {query.statement[:200]} ({query.caller})" for query, count in found)
+            msg = (
+                f"the same statement again and again: {lines}: load the rows with one query "
+                "(get_many, selectinload)"
+            )
+            raise TooManyQueriesError(msg)
+
 
 @contextmanager
 def query_log(database: "Database") -> Iterator[QueryLog]:

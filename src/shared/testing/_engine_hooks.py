@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENGINES",
     "chosen_engines",
+    "first_engine",
     "pytest_addoption",
     "pytest_configure_node",
     "pytest_generate_tests",
@@ -71,6 +72,14 @@ def chosen_engines(config: pytest.Config) -> tuple[str, ...]:
         raise pytest.UsageError(msg)
     chosen = config.stash[_CHOSEN] = tuple(name for name in ENGINES if name in names)
     return chosen
+
+
+def first_engine(config: pytest.Config) -> str:
+    """Return the database of a test that does not say which; the test is skipped when none was chosen."""
+    chosen = [name for name in _DATABASES if name in chosen_engines(config)]
+    if not chosen:
+        pytest.skip(left_out(config, " and ".join(_DATABASES)))
+    return chosen[0]
 
 
 def _from_ini(config: pytest.Config) -> tuple[str, str]:

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-# pytest finds the hooks here
+# pytest finds the fixtures and the hooks here
+from shared.testing._database_fixtures import (
+    _shared_templates,  # noqa: F401
+    query_log,
+    shared_async_db,
+    shared_db,
+    shared_db_committed,
+    shared_db_setup,
+    shared_metadata,
+)
 from shared.testing._engine_hooks import (  # noqa: F401
+    first_engine,
     pytest_addoption,
     pytest_configure_node,
     pytest_generate_tests,
@@ -24,15 +34,25 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from shared.config import ConnectionUrl, Settings
+    from shared.context import RequestContext
+    from shared.resilience.testing import Chaos
     from shared.runtime import Runtime
     from shared.testing._client import ApiClient
     from shared.testing._clock import FrozenClock
 
 __all__ = [
+    "as_user",
+    "fault",
     "frozen_clock",
     "log_capture",
+    "query_log",
+    "shared_async_db",
     "shared_client",
+    "shared_db",
+    "shared_db_committed",
+    "shared_db_setup",
     "shared_engine",
+    "shared_metadata",
     "shared_postgres",
     "shared_postgres_database",
     "shared_redis",
@@ -139,22 +159,74 @@ def frozen_clock() -> "FrozenClock":
     return FrozenClock()
 
 
+@pytest.fixture
+def as_user() -> "Iterator[Callable[..., RequestContext]]":
+    """A function that makes somebody the principal of the context until the test ends.
+
+    ``as_user(principal, tenant=...)``; another call makes it somebody else. For code that
+    is called directly: a request of ``shared_client`` brings its own principal.
+
+    Example:
+        >>> def test_an_order_belongs_to_who_places_it(as_user):
+        ...     from shared.context import get_principal, get_tenant
+        ...     as_user("user-7", tenant="acme")
+        ...     assert (get_principal(), get_tenant()) == ("user-7", "acme")
+    """
+    from shared.context import request_context
+
+    with ExitStack() as stack:
+
+        def become(principal: Any, *, tenant: str | None = None) -> "RequestContext":
+            stack.close()
+            return stack.enter_context(request_context(principal=principal, tenant=tenant))
+
+        yield become
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> "Iterator[Callable[..., Chaos]]":
+    """A function that makes a guarded dependency fail until the test ends: ``fault("payments", rate=0.5)``.
+
+    Takes what :func:`shared.resilience.testing.chaos` takes. Which calls fail follows from the
+    name of the test, so a test sees the same faults in every run; ``seed=`` says otherwise.
+
+    Example:
+        >>> def test_a_payment_that_fails_is_told(fault):
+        ...     from shared.resilience import CircuitBreaker
+        ...     charge = CircuitBreaker("payments")(lambda: "charged")
+        ...     fault("payments", error=ConnectionError)
+        ...     with pytest.raises(ConnectionError):
+        ...         charge()
+    """
+    from zlib import crc32
+
+    from shared.resilience.testing import chaos
+
+    seed = crc32(request.node.nodeid.encode())
+    with ExitStack() as stack:
+
+        def strike(name: str, **faults: Any) -> "Chaos":
+            return stack.enter_context(chaos(name, **{"seed": seed, **faults}))
+
+        yield strike
+
+
 # --- real servers -----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def shared_engine(request: pytest.FixtureRequest) -> str:
+def shared_engine(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
     """The engine this test runs on: ``sqlite`` or ``postgres``; the test runs once on each.
 
     ``--shared-engines=sqlite`` chooses for the run, ``@pytest.mark.shared_engines("postgres")``
-    for a test.
+    for a test. Asked for with ``request.getfixturevalue`` alone, it is the first one chosen.
 
     Example:
         >>> def test_the_rule_holds_on_every_engine(shared_engine):
         ...     assert shared_engine in {"sqlite", "postgres"}
     """
-    engine: str = request.param
-    return engine
+    engine: str | None = getattr(request, "param", None)
+    return engine or first_engine(pytestconfig)
 
 
 @pytest.fixture(scope="session")

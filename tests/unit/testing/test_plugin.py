@@ -7,8 +7,11 @@ import sys
 import pytest
 
 from shared.config import Section, Settings, get_settings, setting
+from shared.context import get_principal, get_tenant
 from shared.logging import get_logger
+from shared.resilience import CircuitBreaker
 from shared.runtime import current
+from shared.testing._engine_hooks import first_engine
 
 _early = get_logger("early")
 
@@ -99,3 +102,86 @@ def test_plugin_is_found_by_its_entry_point_and_imports_nothing_heavy(tmp_path):
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "1 passed" in result.stdout
+
+
+def test_as_user_sets_principal_and_tenant(as_user):
+    as_user("user-7", tenant="acme")
+
+    assert (get_principal(), get_tenant()) == ("user-7", "acme")
+
+
+def test_as_user_called_again_makes_it_somebody_else(as_user):
+    as_user("user-7", tenant="acme")
+    as_user("user-8")
+
+    assert (get_principal(), get_tenant()) == ("user-8", None)
+
+
+async def test_as_user_works_in_asynchronous_tests(as_user):
+    as_user("user-7")
+
+    assert get_principal() == "user-7"
+
+
+def test_nobody_is_the_user_without_as_user():
+    assert get_principal() is None
+
+
+def test_a_fault_strikes_the_dependency_of_that_name(fault):
+    payments, mail = CircuitBreaker("plugin-payments"), CircuitBreaker("plugin-mail")
+
+    faults = fault("plugin-payments", error=ConnectionError)
+
+    with pytest.raises(ConnectionError):
+        payments.call(str, 1)
+    assert (mail.call(str, 1), faults.struck) == ("1", 1)
+
+
+def test_a_fault_strikes_the_same_calls_in_every_run(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    tests = """
+        from shared.resilience import CircuitBreaker
+
+        def test_it(fault, record_property):
+            breaker = CircuitBreaker("payments", failure_threshold=1000)
+            fault("payments", rate=0.5, error=OSError)
+            struck = []
+            for _ in range(40):
+                try:
+                    breaker.call(int)
+                    struck.append(0)
+                except OSError:
+                    struck.append(1)
+            assert 0 < sum(struck) < 40
+            print("STRUCK", struck)
+    """
+    pytester.makepyfile(tests)
+
+    runs = [pytester.runpytest_inprocess("-p", "shared.testing.plugin", "-s") for _ in range(2)]
+    lines = [[line for line in run.outlines if "STRUCK" in line] for run in runs]
+
+    assert len(lines[0]) == 1
+    assert lines[0] == lines[1]
+
+
+def test_a_fault_ends_with_the_test(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(
+        """
+        from shared.resilience import CircuitBreaker
+
+        breaker = CircuitBreaker("payments")
+
+        def test_one(fault):
+            fault("payments", error=OSError)
+
+        def test_two():
+            assert breaker.call(int) == 0
+        """
+    )
+
+    pytester.runpytest_inprocess("-p", "shared.testing.plugin").assert_outcomes(passed=2)
+
+
+def test_an_engine_that_nobody_names_is_the_first_chosen(request, pytestconfig):
+    assert request.getfixturevalue("shared_engine") == first_engine(pytestconfig)
