@@ -7,7 +7,7 @@ from shared.api._errors import Reply
 from shared.api._exchange import UNMATCHED, Exchange, Outcome
 from shared.api._pipeline import Pipeline
 from shared.api._plan import log_error, untold_route
-from shared.context import RequestContext, new_identity
+from shared.context import RequestContext, is_valid_id, new_identity
 from shared.errors import SharedError
 
 __all__ = ["AsgiConnection", "AsgiHeaders", "HttpExchange"]
@@ -25,7 +25,9 @@ _BODYLESS: Final = frozenset({"1.0", "1.1"})
 # ASGI extensions: the server sends the rest of a file by itself.
 _WHOLE_FILES: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 _NO_BODY: Final = frozenset({204, 304})
-_IDENTITY: Final = (b"x-correlation-id", b"x-request-id", b"traceparent")
+_WATCHED: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"x-correlation-id", b"x-request-id", b"traceparent"}
+)
 _COMPLETED: Final = Outcome.COMPLETED
 _SECURE: Final = frozenset({"https", "wss"})
 
@@ -72,7 +74,7 @@ class AsgiHeaders:
 class AsgiConnection(Exchange):
     """An exchange over ASGI: the request's side, the same for HTTP and websockets."""
 
-    __slots__ = ("_headers", "_layer", "_muted", "_pipeline", "_receive", "_send", "may_have_body", "scope")
+    __slots__ = ("_layer", "_length", "_muted", "_pipeline", "_receive", "_send", "may_have_body", "scope")
 
     # Does not call the base: one flat constructor is a tenth of the layer's cost less.
     def __init__(self, layer: Layer, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,27 +96,38 @@ class AsgiConnection(Exchange):
         self.error = None
         self.finished = self.too_large = self._muted = False
         self.started = pipeline.clock()
-        self._headers = headers = dict(scope["headers"])
+        correlation = request = parent = length = None
+        has_body = False
+        for name, value in scope["headers"]:
+            if name in _WATCHED:
+                if name == b"content-length":
+                    length, has_body = value, True
+                elif name == b"x-request-id":
+                    request = value
+                elif name == b"x-correlation-id":
+                    correlation = value
+                elif name == b"traceparent":
+                    parent = value
+                else:
+                    has_body = True
+        self._length = length
         # HTTP/2 does not announce a body.
-        self.may_have_body = (
-            b"content-length" in headers
-            or b"transfer-encoding" in headers
-            or scope.get("http_version", "1.1") not in _BODYLESS
-        )
-        if pipeline.traces and headers.keys().isdisjoint(_IDENTITY):
+        self.may_have_body = has_body or scope.get("http_version", "1.1") not in _BODYLESS
+        if parent is None and pipeline.traces:
             trace, request_id = new_identity()
-            self.context = RequestContext(trace.trace_id, request_id, trace)
+            given = correlation or request
+            if given is None or not is_valid_id(chain := given.decode("latin-1")):
+                chain = trace[0]
+            self.context = RequestContext(chain, request_id, trace)
         else:
-            self._identify(headers)
+            self._identify(correlation or request, parent)
 
-    def _identify(self, headers: dict[bytes, bytes]) -> None:
-        correlation = headers.get(b"x-correlation-id") or headers.get(b"x-request-id")
-        trace = headers.get(b"traceparent")
+    def _identify(self, correlation: bytes | None, parent: bytes | None) -> None:
         # The one header of the three that may come in several lines.
         state = b",".join(value for name, value in self.scope["headers"] if name == b"tracestate")
         self.context = self._pipeline.identify(
             None if correlation is None else correlation.decode("latin-1"),
-            None if trace is None else trace.decode("latin-1"),
+            None if parent is None else parent.decode("latin-1"),
             state.decode("latin-1"),
         )
 
@@ -134,8 +147,11 @@ class AsgiConnection(Exchange):
 
     def header(self, name: str) -> str | None:
         """Return a request header, the last one of several, or None."""
-        value = self._headers.get(name.lower().encode("latin-1", "replace"))
-        return None if value is None else value.decode("latin-1")
+        wanted, found = name.lower().encode("latin-1", "replace"), None
+        for key, value in self.scope["headers"]:
+            if key == wanted:
+                found = value
+        return None if found is None else found.decode("latin-1")
 
     def abandon(self, outcome: Outcome) -> None:
         """Finish an exchange whose last byte will never be sent."""
@@ -161,7 +177,7 @@ class HttpExchange(AsgiConnection):
 
     def refuse_body(self) -> SharedError | None:
         """Return the error for the declared length of the body, or None."""
-        declared = self._headers.get(b"content-length")
+        declared = self._length
         return None if declared is None else self._pipeline.check_length(declared.decode("latin-1"))
 
     async def receive(self) -> Message:

@@ -13,6 +13,9 @@ __all__ = ["AccessSink", "InFlight", "Job", "ResponseHeaders"]
 class AccessSink(Protocol):
     """Where access lines go; :class:`shared.logging.AccessLog` is one.
 
+    A sink that has ``write_request``, with the arguments of
+    :meth:`shared.logging.AccessLog.write_request`, gets the usual line that way.
+
     Example:
         >>> class Printer:
         ...     def write(self, fields, *, level):

@@ -1,6 +1,6 @@
 """The routes of the operators, probes and metrics, on Starlette and FastAPI."""
 
-from typing import Any
+from typing import Any, Final
 
 from starlette._utils import get_route_path
 from starlette.datastructures import URLPath
@@ -8,6 +8,8 @@ from starlette.routing import BaseRoute, Match, NoMatchFound, Route
 from starlette.types import Receive, Scope, Send
 
 __all__ = ["OperationRoutes"]
+
+_NO_MATCH: Final[tuple[Match, Scope]] = (Match.NONE, {})
 
 
 class OperationRoutes(BaseRoute):
@@ -37,8 +39,11 @@ class OperationRoutes(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Tell whether one of the routes answers."""
-        route = self._by_path.get(get_route_path(scope)) if scope["type"] == "http" else None
-        return (Match.NONE, {}) if route is None else route.matches(scope)
+        if scope["type"] != "http":
+            return _NO_MATCH
+        # The usual service is mounted nowhere: then the path is the whole path.
+        route = self._by_path.get(get_route_path(scope) if scope.get("root_path") else scope["path"])
+        return _NO_MATCH if route is None else route.matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the route answer."""

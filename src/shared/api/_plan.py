@@ -97,6 +97,8 @@ class Plan:
         self.text_docs: list[TextHeaders] = []
         self._compile_headers()
         self._access = (access or _default_access(runtime)) if options.access_log else None
+        # A quicker way for the usual line, where the sink has one.
+        self._write_request = getattr(self._access, "write_request", None)
         self._quiet = options.quiet_paths
         self._slow = options.slow_seconds
         self._plain = options.access_sample >= 1.0  # nothing to decide for an ordinary success
@@ -207,39 +209,62 @@ class Plan:
         status = exchange.status
         if not status:  # the client left, or the server gave up, before the answer began
             exchange.status = status = _CLIENT_CLOSED
-        access, observers, event = self._access, self._observers, None
-        route = exchange.route if observers else ""
-        if access is not None:
-            path = exchange.path
+        observers = self._observers
+        route = exchange.route if observers or self._access is not None else ""
+        if self._access is not None:
             seconds = exchange.ended - exchange.started
             if self._plain and status < 400 and seconds < self._slow and exchange.outcome is _COMPLETED:
-                level = None if path in self._quiet else "info"
+                level = None if exchange.path in self._quiet else "info"
             else:
                 level = self._level(exchange, status, seconds)
             if level is not None:
-                first_byte = exchange.first_byte
-                fields: dict[str, object] = {
-                    "method": exchange.method,
-                    "path": path if len(path) <= _MAX_PATH else path[:_MAX_PATH],
-                    "route": route or exchange.route,
-                    "status": status,
-                    # Microseconds, cut: rounding costs twice as much.
-                    "duration_ms": int(seconds * 1e6) / 1e3,
-                    "ttfb_ms": int((first_byte - exchange.started) * 1e6) / 1e3 if first_byte else None,
-                    "bytes_sent": exchange.bytes_sent,
-                    "client": exchange.client,
-                }
-                if exchange.outcome is not _COMPLETED or exchange.error is not None or exchange.unusual:
-                    _add_unusual(fields, exchange)
+                self._write_line(exchange, level, route, seconds)
+        if observers:
+            event = exchange.finished_event(route)
+            for observer in observers:
                 try:
-                    access.write(fields, level=level)
-                except Exception:  # noqa: BLE001 - the answer is out; a log must not spoil it
-                    _log.exception("the access log failed")
-        for observer in observers:
-            try:
-                observer(event := event or exchange.finished_event(route))
-            except Exception:  # noqa: BLE001 - an observer must not harm the request
-                _log.exception("an observer of finished requests failed")
+                    observer(event)
+                except Exception:  # noqa: BLE001 - an observer must not harm the request
+                    _log.exception("an observer of finished requests failed")
+
+    def _write_line(self, exchange: Exchange, level: str, route: str, seconds: float) -> None:
+        path, first_byte = exchange.path, exchange.first_byte
+        if len(path) > _MAX_PATH:
+            path = path[:_MAX_PATH]
+        # Microseconds, cut: rounding costs twice as much.
+        duration = int(seconds * 1e6) / 1e3
+        ttfb = int((first_byte - exchange.started) * 1e6) / 1e3 if first_byte else None
+        usual = exchange.outcome is _COMPLETED and exchange.error is None and not exchange.unusual
+        try:
+            if usual and self._write_request is not None:
+                self._write_request(
+                    level,
+                    exchange.method,
+                    path,
+                    route,
+                    exchange.status,
+                    duration,
+                    ttfb,
+                    exchange.bytes_sent,
+                    exchange.client,
+                )
+                return
+            fields: dict[str, object] = {
+                "method": exchange.method,
+                "path": path,
+                "route": route,
+                "status": exchange.status,
+                "duration_ms": duration,
+                "ttfb_ms": ttfb,
+                "bytes_sent": exchange.bytes_sent,
+                "client": exchange.client,
+            }
+            if not usual:
+                _add_unusual(fields, exchange)
+            if self._access is not None:
+                self._access.write(fields, level=level)
+        except Exception:  # noqa: BLE001 - the answer is out; a log must not spoil it
+            _log.exception("the access log failed")
 
     def _level(self, exchange: Exchange, status: int, seconds: float) -> str | None:
         """Return the level of the access line, or None for no line."""

@@ -9,7 +9,7 @@ from shared.api._errors import Reply
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
 from shared.api._pipeline import Pipeline
 from shared.api._plan import log_error, untold_route
-from shared.context import RequestContext, enter_context, leave_context, new_identity
+from shared.context import RequestContext, enter_context, is_valid_id, leave_context, new_identity
 from shared.errors import SharedError
 from shared.runtime import Runtime, enter_runtime, leave_runtime
 
@@ -107,9 +107,11 @@ class WsgiExchange(Exchange):
         get = environ.get
         correlation = get("HTTP_X_CORRELATION_ID") or get("HTTP_X_REQUEST_ID")
         parent = get("HTTP_TRACEPARENT")
-        if correlation is None and parent is None and pipeline.traces:
+        if parent is None and pipeline.traces:
             trace, request_id = new_identity()
-            self.context = RequestContext(trace.trace_id, request_id, trace)
+            if correlation is None or not is_valid_id(correlation):
+                correlation = trace[0]
+            self.context = RequestContext(correlation, request_id, trace)
         else:
             self.context = pipeline.identify(correlation, parent, get("HTTP_TRACESTATE", ""))
         self._tokens: Tokens | None = (enter_runtime(pipeline.runtime), enter_context(self.context))

@@ -63,16 +63,25 @@ def new_request_id() -> str:
 # Drawing bits and printing them costs more than a request may pay three times, so
 # identities are cut from large draws: 80 hex digits each. list.pop is atomic.
 _new_tuple = tuple.__new__
-_drawn: list[str] = []
+_drawn: "list[tuple[TraceContext, str]]" = []
 _DRAW: Final = 64
+_CUTS: Final = tuple((at, at + 32, at + 48, at + 80) for at in range(0, _DRAW * 80, 80))
+_ZERO: Final = "0" * 16
+_ONE: Final = "0" * 15 + "1"
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drawn.clear)
 
 
-def _draw() -> str:
-    text = _bits(_DRAW * 320).to_bytes(_DRAW * 40, "big").hex()
-    _drawn.extend(text[at : at + 80] for at in range(80, len(text), 80))
-    return text[:80]
+def _draw() -> "tuple[TraceContext, str]":
+    # A span id of zeros is forbidden by the standard; sixteen zeros in a row come once in 2**50 draws.
+    text = _bits(_DRAW * 320).to_bytes(_DRAW * 40, "big").hex().replace(_ZERO, _ONE)
+    fresh = [
+        (_new_tuple(TraceContext, (text[a:b], text[b:c], True, "", "", True)), text[c:d])
+        for a, b, c, d in _CUTS
+    ]
+    last = fresh.pop()
+    _drawn.extend(fresh)
+    return last
 
 
 def new_identity() -> "tuple[TraceContext, str]":
@@ -87,13 +96,9 @@ def new_identity() -> "tuple[TraceContext, str]":
         (32, 16, 32)
     """
     try:
-        text = _drawn.pop()
+        return _drawn.pop()
     except IndexError:
-        text = _draw()
-    span_id = text[32:48]
-    if span_id == "0000000000000000":  # forbidden by the standard; once in 2**64 draws
-        span_id = "0000000000000001"
-    return _new_tuple(TraceContext, (text[:32], span_id, True, "", "", True)), text[48:]
+        return _draw()
 
 
 class TraceContext(NamedTuple):
