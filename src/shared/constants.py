@@ -196,6 +196,7 @@ class ErrorCode(StrEnum):
     INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     INVALID_STATE = "INVALID_STATE"
+    INVALID_TOKEN = "INVALID_TOKEN"  # noqa: S105 - a code
     LOCK_TIMEOUT = "LOCK_TIMEOUT"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     MIGRATION_ERROR = "MIGRATION_ERROR"
@@ -207,6 +208,9 @@ class ErrorCode(StrEnum):
     PRECONDITION_FAILED = "PRECONDITION_FAILED"
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a code
+    TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105 - a code
+    TOKEN_REVOKED = "TOKEN_REVOKED"  # noqa: S105 - a code
     TRANSACTION_CONFLICT = "TRANSACTION_CONFLICT"
     UNSAFE_URL = "UNSAFE_URL"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
@@ -239,6 +243,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.INSUFFICIENT_STOCK: "Insufficient stock",
     ErrorCode.INTERNAL_ERROR: "Internal server error",
     ErrorCode.INVALID_STATE: "The resource does not allow this now",
+    ErrorCode.INVALID_TOKEN: "The token is not valid",
     ErrorCode.LOCK_TIMEOUT: "The resource is in use by somebody else",
     ErrorCode.METHOD_NOT_ALLOWED: "Method not allowed",
     ErrorCode.MIGRATION_ERROR: "A migration failed",
@@ -250,6 +255,9 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.PRECONDITION_FAILED: "Precondition failed",
     ErrorCode.RATE_LIMIT_EXCEEDED: "Too many requests",
     ErrorCode.SERVICE_UNAVAILABLE: "Service temporarily unavailable",
+    ErrorCode.TOKEN_EXPIRED: "The token has expired",
+    ErrorCode.TOKEN_REUSED: "The token was used before",
+    ErrorCode.TOKEN_REVOKED: "The token was revoked",
     ErrorCode.TRANSACTION_CONFLICT: "The data was changed by somebody else at the same time",
     ErrorCode.UNSAFE_URL: "The URL may not be used",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "Unsupported media type",

@@ -7,6 +7,10 @@ show, and the HTTP status it becomes at the edge::
     SharedError
     ├── BusinessError                      the request cannot be carried out (4xx)
     │   ├── AuthenticationError            401  who are you?
+    │   │   ├── InvalidTokenError
+    │   │   │   ├── TokenExpiredError
+    │   │   │   └── TokenRevokedError
+    │   │   │       └── TokenReuseError    used before: it may be stolen
     │   │   └── WebhookSignatureError
     │   ├── AuthorizationError             403  you may not
     │   │   └── CsrfError                  a browser was made to send it
@@ -69,6 +73,7 @@ from shared.errors._business import (
     BusinessError,
     CsrfError,
     GoneError,
+    InvalidTokenError,
     InventoryItemNotFoundError,
     MethodNotAllowedError,
     NotAcceptableError,
@@ -78,6 +83,9 @@ from shared.errors._business import (
     RateLimitError,
     ReservationNotFoundError,
     ResourceNotFoundError,
+    TokenExpiredError,
+    TokenReuseError,
+    TokenRevokedError,
     UnsafeUrlError,
     UnsupportedMediaTypeError,
     UserNotFoundError,
@@ -140,6 +148,7 @@ __all__ = [
     "InsufficientStockError",
     "InvalidArgumentError",
     "InvalidStateError",
+    "InvalidTokenError",
     "InventoryItemNotFoundError",
     "LockTimeoutError",
     "MethodNotAllowedError",
@@ -155,6 +164,9 @@ __all__ = [
     "ResourceNotFoundError",
     "ServiceUnavailableError",
     "SharedError",
+    "TokenExpiredError",
+    "TokenReuseError",
+    "TokenRevokedError",
     "TransactionConflictError",
     "UnsafeUrlError",
     "UnsupportedCallableError",

@@ -76,6 +76,57 @@ class AuthenticationError(BusinessError):
         super().__init__(message, **kwargs)
 
 
+class InvalidTokenError(AuthenticationError):
+    """A token that this service does not accept: malformed, forged, or made for something else.
+
+    The challenge is that of RFC 6750, section 3.1.
+
+    Example:
+        >>> InvalidTokenError("audience is missing").headers
+        {'WWW-Authenticate': 'Bearer error="invalid_token"'}
+    """
+
+    code: str = ErrorCode.INVALID_TOKEN
+
+    def __init__(
+        self, message: str | None = None, *, challenge: str = 'Bearer error="invalid_token"', **kwargs: Any
+    ) -> None:
+        super().__init__(message, challenge=challenge, **kwargs)
+
+
+class TokenExpiredError(InvalidTokenError):
+    """An authentic token whose time is over.
+
+    Example:
+        >>> TokenExpiredError("token expired 42 s ago (leeway 30 s)").status
+        401
+    """
+
+    code: str = ErrorCode.TOKEN_EXPIRED
+
+
+class TokenRevokedError(InvalidTokenError):
+    """An authentic token that was taken back.
+
+    Example:
+        >>> str(TokenRevokedError())
+        'The token was revoked'
+    """
+
+    code: str = ErrorCode.TOKEN_REVOKED
+
+
+class TokenReuseError(TokenRevokedError):
+    """A token for one use that was used before: somebody may have stolen it.
+
+    Example:
+        >>> str(TokenReuseError())
+        'The token was used before'
+    """
+
+    code: str = ErrorCode.TOKEN_REUSED
+
+
 class WebhookSignatureError(AuthenticationError):
     """A webhook was not signed by who it says, or not lately.
 
