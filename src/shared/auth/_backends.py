@@ -153,7 +153,8 @@ def _hmac_verifier(key: Key) -> Verify:
 def _hash(key: Key) -> Any:
     from cryptography.hazmat.primitives import hashes
 
-    return {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}[key.spec.digest]()
+    kinds: dict[str, Any] = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
+    return kinds[key.spec.digest]()
 
 
 def _rsa_padding(key: Key) -> Any:

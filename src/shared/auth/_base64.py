@@ -15,7 +15,12 @@ _TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/***")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 _PADDING: Final = (b"", None, b"==", b"=")
 # Characters that may come last when 2 or 3 are left over: those whose unused bits are zero.
-_LAST: Final = (frozenset(), frozenset(), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+_LAST: Final[tuple[frozenset[int], ...]] = (
+    frozenset(),
+    frozenset(),
+    frozenset(b"AQgw"),
+    frozenset(b"AEIMQUYcgkosw048"),
+)
 
 
 def decode(text: str) -> bytes | None:

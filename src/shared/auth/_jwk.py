@@ -56,7 +56,7 @@ def load_jwk(jwk: Mapping[str, Any]) -> Any:
         return kinds[kind](jwk)
     except ConfigurationError:
         raise
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever the numbers are, the answer is ours
         # The library's message may show a number of a private key: the class says enough.
         msg = f"the JWK of type {kind!r} is not a usable key ({type(exc).__name__})"
         raise ConfigurationError(msg) from None

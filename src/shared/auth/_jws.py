@@ -21,6 +21,7 @@ _TEXT: Final = re.compile(r"[\x20-\x7e]{1,255}\Z").match
 # for something that is not done here.
 _REFUSED: Final = ("crit", "b64", "zip", "jku", "jwk", "x5u", "x5c", "enc")
 
+
 def sign_compact(payload: bytes, ring: KeySource, *, typ: str = "JWT") -> str:
     """Return *payload* signed with the active key, in the compact form.
 
@@ -40,7 +41,7 @@ def sign_compact(payload: bytes, ring: KeySource, *, typ: str = "JWT") -> str:
         b'{"a":1}'
     """
     found = ring.current()
-    if not isinstance(typ, str) or not _TEXT(typ):
+    if not _TEXT(typ):
         raise InvalidArgumentError("typ is 1 to 255 printable ASCII characters")
     # Without an active key, sign() below refuses.
     key = found.active or found.keys[0]
@@ -51,6 +52,7 @@ def sign_compact(payload: bytes, ring: KeySource, *, typ: str = "JWT") -> str:
         msg = f"the token would have {len(token)} characters, at most {MAX_TOKEN} are accepted: put less in"
         raise InvalidArgumentError(msg)
     return token
+
 
 def verify_compact(token: str, ring: KeySource, *, typ: str | None = None) -> bytes:
     """Return the payload of an authentic *token*; nothing of it is parsed before it is known to be.
@@ -82,6 +84,7 @@ def verify_compact(token: str, ring: KeySource, *, typ: str | None = None) -> by
         raise InvalidTokenError("the token is of another type")
     return payload
 
+
 def open_compact(token: Any, source: KeySource) -> tuple[bytes, str | None, KeyRing]:
     """Return the payload and the type of an authentic *token*, and the ring that knew its key.
 
@@ -106,6 +109,7 @@ def open_compact(token: Any, source: KeySource) -> tuple[bytes, str | None, KeyR
         ring.remember(head, opener)
     return payload, opener.typ, ring
 
+
 def peek_header(token: Any) -> dict[str, Any]:
     """Return the header of *token*, which is not verified: only to look for its key.
 
@@ -113,6 +117,7 @@ def peek_header(token: Any) -> dict[str, Any]:
         InvalidTokenError: It is malformed.
     """
     return _header(_split(token)[0])
+
 
 def _split(token: Any) -> tuple[str, str, str]:
     if not isinstance(token, str):
@@ -132,6 +137,7 @@ def _split(token: Any) -> tuple[str, str, str]:
         raise InvalidTokenError("a token has three parts, joined by dots")
     return head, body, tail
 
+
 def _header(head: str) -> dict[str, Any]:
     data = _base64.decode(head) if len(head) <= _MAX_HEAD else None
     if data is None:
@@ -149,4 +155,3 @@ def _header(head: str) -> dict[str, Any]:
             msg = f"the token's header has a {name!r} that is not 1 to {_MAX_TEXT} printable characters"
             raise InvalidTokenError(msg)
     return header
-

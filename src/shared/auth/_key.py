@@ -160,7 +160,7 @@ class Key:
             Key('k1', 'ES256', status='verify-only')
         """
         if not isinstance(jwk, Mapping):
-            msg = f"a JWK is a mapping, got {type(jwk).__name__}"
+            msg = f"a JWK is a mapping, got {type(jwk).__name__}"  # type: ignore[unreachable]
             raise ConfigurationError(msg)
         spec = algorithm_named(jwk_algorithm(jwk, algorithm))
         found, name = load_jwk(jwk), jwk.get("kid") if kid is None else kid
@@ -353,7 +353,7 @@ def _load_pem(pem: bytes) -> Any:
         if b"PRIVATE KEY-----" in pem[:64]:
             return load_pem_private_key(pem, password=None)
         return load_pem_public_key(pem)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - parsers raise what they like
         # Not chained: some messages of parsers show what they parse.
         msg = f"the PEM document holds no key that can be read ({type(exc).__name__})"
         raise ConfigurationError(msg) from None

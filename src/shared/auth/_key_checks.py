@@ -133,7 +133,7 @@ def _check_rsa(public: "RSAPublicKey") -> None:
         msg = "the public exponent of the RSA key must be odd, 65537 or above, below 2**32"
         raise ConfigurationError(msg)
     if has_roca_shape(numbers.n):
-        raise ConfigurationError("the RSA key was made by a faulty generator (CVE-2017-15361): make a new one")
+        raise ConfigurationError("the RSA key was made by a faulty generator (CVE-2017-15361)")
 
 
 def has_roca_shape(modulus: int) -> bool:

@@ -66,8 +66,8 @@ class KeyRing(KeySource):
             the kinds are mixed.
 
     Example:
-        >>> ring = KeyRing([Key.generate("ES256", kid="2025"), Key.generate("ES256", kid="2026", status="next")])
-        >>> ring = ring.rotate()
+        >>> ring = KeyRing([Key.generate("ES256", kid="2025")])
+        >>> ring = ring.add(Key.generate("ES256", kid="2026", status="next")).rotate()
         >>> [(key.kid, key.status.value) for key in ring.keys]
         [('2025', 'verify-only'), ('2026', 'active')]
         >>> [key["kid"] for key in ring.retire("2025").jwks()["keys"]]
@@ -125,8 +125,8 @@ class KeyRing(KeySource):
             ConfigurationError: No such key is ``next``.
 
         Example:
-            >>> ring = KeyRing([Key.generate("EdDSA", kid="a"), Key.generate("EdDSA", kid="b", status="next")])
-            >>> ring.rotate().active
+            >>> ring = KeyRing([Key.generate("EdDSA", kid="a")])
+            >>> ring.add(Key.generate("EdDSA", kid="b", status="next")).rotate().active
             Key('b', 'EdDSA', status='active')
         """
         waiting = [

@@ -119,6 +119,7 @@ def get_key_source() -> KeySource:
     """
     return current().get(KeySource, _source)
 
+
 class SettingsKeys(KeySource):
     """The keys of the settings in force; follows ``reload_settings()`` without a restart."""
 

@@ -2,19 +2,18 @@
 
 import hashlib
 import secrets
-import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from shared.auth._fork_lock import ForkLock
 from shared.auth._json import dumps, parse_object
 from shared.auth._jws import MAX_TOKEN, open_compact, peek_header, sign_compact
 from shared.auth._key_ring import KeyRing, KeySource
 from shared.auth._token_claims import RESERVED, check_claims, check_content, is_text
 from shared.auth._token_payload import TokenPayload
-from shared.auth._token_profile import TokenOptions, TokenProfile, profiles_of, seconds
+from shared.auth._token_profile import ACCESS, TokenOptions, TokenProfile, profiles_of, seconds
 from shared.errors import InvalidArgumentError, InvalidTokenError, TokenRevokedError
-from shared.runtime import after_fork_in_child
 
 __all__ = ["Opened", "TokenCore", "UserId"]
 
@@ -59,8 +58,7 @@ class TokenCore:
         self.profiles = profiles_of(options)
         self._by_typ = {profile.typ: profile for profile in self.profiles.values()}
         self._cache: dict[bytes, Opened] = {}
-        self._lock = threading.Lock()
-        after_fork_in_child(self)
+        self._lock = ForkLock()
 
     def profile(self, name: object) -> TokenProfile:
         """Return the kind called *name*.
@@ -127,16 +125,12 @@ class TokenCore:
         """
         now = self.clock()
         # A token that does not even fit is not worth a hash.
-        usable = profile.name == "access" and audience is None and type(token) is str and len(token) <= MAX_TOKEN
-        if not usable or not self.options.cache_size:
+        fits = type(token) is str and len(token) <= MAX_TOKEN
+        if not fits or audience is not None or profile.name != ACCESS or not self.options.cache_size:
             return self._opened(token, profile, audience, now)
         mark = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         found = self._cache.get(mark)
-        if (
-            found is not None
-            and found.starts <= now < found.until
-            and found.ring is self.source.current()
-        ):
+        if found is not None and found.starts <= now < found.until and found.ring is self.source.current():
             return found
         found = self._opened(token, profile, None, now)
         self._remember(mark, found)
@@ -201,10 +195,6 @@ class TokenCore:
         """Return the name of the mark for all of a user's tokens; no store learns who it is."""
         data = f"{self.options.issuer}\0{user_id}".encode("utf-8", "surrogatepass")
         return f"sub:{hashlib.sha256(data).hexdigest()[:40]}"
-
-    def after_fork(self) -> None:
-        """Replace the lock, which a fork may have left held."""
-        self._lock = threading.Lock()
 
 
 def family_name(family: str) -> str:

@@ -116,7 +116,7 @@ def _is_repeat(family: Family, generation: int, client: str, now: float, grace: 
 def _client_mark(client: str | None) -> str:
     if client is None:
         return ""
-    if not isinstance(client, str):
+    if type(client) is not str:
         msg = f"client is text that tells one client from another, got {type(client).__name__}"
         raise InvalidArgumentError(msg)
     return hashlib.sha256(client.encode("utf-8", "surrogatepass")).hexdigest()
@@ -186,7 +186,7 @@ def binding(bound_to: str | None, token_id: str) -> str | None:
     """Return what binds a token to *bound_to*, such as a hash of a password: nothing of it can be seen."""
     if bound_to is None:
         return None
-    if not isinstance(bound_to, str) or not bound_to:
+    if type(bound_to) is not str or not bound_to:
         raise InvalidArgumentError("bound_to is text that is not empty")
     data = f"shared.auth binding\0{token_id}\0{bound_to}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(data).hexdigest()[:40]
@@ -202,7 +202,7 @@ def consume(core: TokenCore, token: Any, token_type: str, bound_to: str | None) 
     payload, now = opened.payload, core.clock()
     own = payload.get("bnd")
     wanted = binding(bound_to, payload.token_id)
-    if (own is None) != (wanted is None) or not hmac.compare_digest((own or "").encode(), (wanted or "").encode()):
+    if not hmac.compare_digest((own or "").encode(), (wanted or "").encode()):
         raise InvalidTokenError("the token is bound to something that has changed since it was made")
     marks = yield _ask("marks", opened.names, now=now)
     core.judge(opened, (None, *marks[1:]))

@@ -8,6 +8,7 @@ from shared.auth._token_core import UserId
 from shared.auth._token_events import TokenRefused
 from shared.auth._token_maker import Life
 from shared.auth._token_payload import TokenPayload
+from shared.auth._token_profile import ACCESS, EMAIL_VERIFICATION, PASSWORD_RESET
 from shared.errors import SharedError
 from shared.runtime import current
 
@@ -146,7 +147,7 @@ def create_email_verification_token(
 
 
 def verify_token(
-    token: object, *, token_type: str = "access", audience: str | None = None
+    token: object, *, token_type: str = ACCESS, audience: str | None = None
 ) -> TokenPayload | None:
     """Return what *token* says, or None when it is not accepted for whatever reason; never raises.
 
@@ -175,7 +176,7 @@ def verify_token(
     return service.verify(token, token_type=token_type, audience=audience)
 
 
-def decode_token(token: str, *, token_type: str = "access", audience: str | None = None) -> TokenPayload:
+def decode_token(token: str, *, token_type: str = ACCESS, audience: str | None = None) -> TokenPayload:
     """Return what *token* says; the twin of :func:`verify_token` that tells why not.
 
     Args:
@@ -199,7 +200,7 @@ def decode_token(token: str, *, token_type: str = "access", audience: str | None
     return get_token_service().decode(token, token_type=token_type, audience=audience)
 
 
-def get_user_id_from_token(token: object, *, token_type: str = "access") -> str | None:
+def get_user_id_from_token(token: object, *, token_type: str = ACCESS) -> str | None:
     """Return whose *token* it is, or None when it is not accepted; never raises.
 
     Example:
@@ -210,7 +211,7 @@ def get_user_id_from_token(token: object, *, token_type: str = "access") -> str 
     return None if payload is None else payload.user_id
 
 
-def get_email_from_token(token: object, *, token_type: str = "access") -> str | None:
+def get_email_from_token(token: object, *, token_type: str = ACCESS) -> str | None:
     """Return the address in *token*, or None when it has none or is not accepted; never raises.
 
     Example:
@@ -281,7 +282,7 @@ def consume_password_reset_token(token: str, *, bound_to: str | None = None) -> 
         >>> consume_password_reset_token(token, bound_to="$2b$hash-of-now").user_id
         'u-1'
     """
-    return get_token_service().consume(token, token_type="password_reset", bound_to=bound_to)
+    return get_token_service().consume(token, token_type=PASSWORD_RESET, bound_to=bound_to)
 
 
 def consume_email_verification_token(token: str, *, bound_to: str | None = None) -> TokenPayload:
@@ -293,7 +294,7 @@ def consume_email_verification_token(token: str, *, bound_to: str | None = None)
         >>> consume_email_verification_token(create_email_verification_token("u-1")).user_id
         'u-1'
     """
-    return get_token_service().consume(token, token_type="email_verification", bound_to=bound_to)
+    return get_token_service().consume(token, token_type=EMAIL_VERIFICATION, bound_to=bound_to)
 
 
 def revoke_token(token: str) -> bool:

@@ -10,6 +10,7 @@ from shared.auth._token_core import UserId
 from shared.auth._token_events import TokenRefused
 from shared.auth._token_maker import Life
 from shared.auth._token_payload import TokenPayload
+from shared.auth._token_profile import ACCESS, EMAIL_VERIFICATION, PASSWORD_RESET
 from shared.errors import SharedError
 from shared.runtime import current
 
@@ -42,7 +43,7 @@ async def acreate_refresh_token(
 
 
 async def averify_token(
-    token: object, *, token_type: str = "access", audience: str | None = None
+    token: object, *, token_type: str = ACCESS, audience: str | None = None
 ) -> TokenPayload | None:
     """Do the same as :func:`verify_token` without blocking.
 
@@ -60,9 +61,7 @@ async def averify_token(
     return await service.verify(token, token_type=token_type, audience=audience)
 
 
-async def adecode_token(
-    token: str, *, token_type: str = "access", audience: str | None = None
-) -> TokenPayload:
+async def adecode_token(token: str, *, token_type: str = ACCESS, audience: str | None = None) -> TokenPayload:
     """Do the same as :func:`decode_token` without blocking.
 
     Example:
@@ -74,7 +73,7 @@ async def adecode_token(
     return await get_async_token_service().decode(token, token_type=token_type, audience=audience)
 
 
-async def aget_user_id_from_token(token: object, *, token_type: str = "access") -> str | None:
+async def aget_user_id_from_token(token: object, *, token_type: str = ACCESS) -> str | None:
     """Do the same as :func:`get_user_id_from_token` without blocking.
 
     Example:
@@ -87,7 +86,7 @@ async def aget_user_id_from_token(token: object, *, token_type: str = "access") 
     return None if payload is None else payload.user_id
 
 
-async def aget_email_from_token(token: object, *, token_type: str = "access") -> str | None:
+async def aget_email_from_token(token: object, *, token_type: str = ACCESS) -> str | None:
     """Do the same as :func:`get_email_from_token` without blocking.
 
     Example:
@@ -123,7 +122,7 @@ async def aconsume_password_reset_token(token: str, *, bound_to: str | None = No
         'u-1'
     """
     service = get_async_token_service()
-    return await service.consume(token, token_type="password_reset", bound_to=bound_to)
+    return await service.consume(token, token_type=PASSWORD_RESET, bound_to=bound_to)
 
 
 async def aconsume_email_verification_token(token: str, *, bound_to: str | None = None) -> TokenPayload:
@@ -136,7 +135,7 @@ async def aconsume_email_verification_token(token: str, *, bound_to: str | None 
         'u-1'
     """
     service = get_async_token_service()
-    return await service.consume(token, token_type="email_verification", bound_to=bound_to)
+    return await service.consume(token, token_type=EMAIL_VERIFICATION, bound_to=bound_to)
 
 
 async def arevoke_token(token: str) -> bool:

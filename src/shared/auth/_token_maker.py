@@ -9,7 +9,7 @@ from shared.auth import _token_flows as flows
 from shared.auth._key_ring import KeyRing, KeySource
 from shared.auth._token_core import TokenCore, UserId
 from shared.auth._token_events import TokenRefused
-from shared.auth._token_profile import TokenOptions
+from shared.auth._token_profile import ACCESS, TokenOptions
 from shared.errors import ServiceUnavailableError, SharedError
 from shared.runtime import Events, current
 
@@ -94,10 +94,8 @@ class TokenMaker:
             >>> tokens.decode(token)["tenant"]
             'acme'
         """
-        more: dict[str, Any] = {} if email is None else {"email": email}
-        for name, values in (("roles", _texts(roles)), ("permissions", _texts(permissions))):
-            if values:
-                more[name] = values
+        given = {"email": email, "roles": _texts(roles) or None, "permissions": _texts(permissions) or None}
+        more = {name: value for name, value in given.items() if value is not None}
         return self._core.issue(
             self._core.profiles["access"],
             user_id,
@@ -225,7 +223,7 @@ class TokenMaker:
         Raises:
             ServiceUnavailableError: It may not.
         """
-        if token_type == "access" and self._core.options.on_store_failure == "accept":  # noqa: S105
+        if token_type == ACCESS and self._core.options.on_store_failure == "accept":
             return
         raise unavailable(exc) from exc
 
@@ -238,5 +236,3 @@ def _texts(values: Iterable[str]) -> list[str]:
 def unavailable(exc: Exception) -> ServiceUnavailableError:
     """Return the error of a store that failed."""
     return ServiceUnavailableError("the store of tokens does not answer", cause=exc)
-
-

@@ -14,11 +14,27 @@ from shared.errors import ConfigurationError
 if TYPE_CHECKING:
     from shared.config import SecuritySettings
 
-__all__ = ["TokenOptions", "TokenProfile", "profiles_of"]
+__all__ = [
+    "ACCESS",
+    "EMAIL_VERIFICATION",
+    "PASSWORD_RESET",
+    "REFRESH",
+    "TokenOptions",
+    "TokenProfile",
+    "profiles_of",
+    "seconds",
+]
+
+ACCESS: Final = "access"
+REFRESH: Final = "refresh"
+PASSWORD_RESET: Final = "password_reset"  # noqa: S105 - a kind of tokens
+EMAIL_VERIFICATION: Final = "email_verification"
 
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
+_NAME: Final = "shared"
+_FAMILY_LIFE: Final = 90 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +92,11 @@ class TokenOptions:
         'shared'
     """
 
-    issuer: str = "shared"
-    audience: str = "shared"
+    issuer: str = _NAME
+    audience: str = _NAME
     access_life: float = 30 * _MINUTE
     refresh_life: float = 14 * _DAY
-    family_life: float = 90 * _DAY
+    family_life: float = _FAMILY_LIFE
     password_reset_life: float = _HOUR
     email_verification_life: float = _DAY
     gateway_life: float = _MINUTE
@@ -122,11 +138,11 @@ class TokenOptions:
         """
         refresh = section.JWT_REFRESH_EXPIRE_DAYS * _DAY
         return cls(
-            issuer=section.JWT_ISSUER or cls.issuer,
-            audience=section.JWT_AUDIENCE or cls.audience,
+            issuer=section.JWT_ISSUER or _NAME,
+            audience=section.JWT_AUDIENCE or _NAME,
             access_life=section.JWT_EXPIRE_MINUTES * _MINUTE,
             refresh_life=refresh,
-            family_life=max(refresh, cls.family_life),
+            family_life=max(refresh, _FAMILY_LIFE),
             password_reset_life=section.JWT_PASSWORD_RESET_EXPIRE_MINUTES * _MINUTE,
             email_verification_life=section.JWT_EMAIL_VERIFICATION_EXPIRE_HOURS * _HOUR,
             leeway=section.JWT_LEEWAY_SECONDS,
@@ -158,11 +174,13 @@ def profiles_of(options: TokenOptions) -> Mapping[str, TokenProfile]:
     access, refresh, reset = options.access_life, options.refresh_life, options.password_reset_life
     email, gateway = options.email_verification_life, options.gateway_life
     found = (
-        TokenProfile("access", "at+jwt", base, access, max(_DAY, access)),
-        TokenProfile("refresh", "rt+jwt", f"{base}/refresh", refresh, options.family_life),
-        TokenProfile("password_reset", "reset+jwt", f"{base}/password-reset", reset, max(_DAY, reset), True),
+        TokenProfile(ACCESS, "at+jwt", base, access, max(_DAY, access)),
+        TokenProfile(REFRESH, "rt+jwt", f"{base}/refresh", refresh, options.family_life),
         TokenProfile(
-            "email_verification", "verify+jwt", f"{base}/email", email, max(7 * _DAY, email), is_single_use=True
+            PASSWORD_RESET, "reset+jwt", f"{base}/password-reset", reset, max(_DAY, reset), is_single_use=True
+        ),
+        TokenProfile(
+            EMAIL_VERIFICATION, "verify+jwt", f"{base}/email", email, max(7 * _DAY, email), is_single_use=True
         ),
         TokenProfile("gateway", "gw+jwt", f"{base}/gateway", gateway, max(_MINUTE, gateway)),
     )

@@ -9,7 +9,7 @@ from shared.auth._key_ring import KeySource
 from shared.auth._token_core import UserId
 from shared.auth._token_maker import Life, TokenMaker, unavailable
 from shared.auth._token_payload import TokenPayload
-from shared.auth._token_profile import TokenOptions
+from shared.auth._token_profile import ACCESS, TokenOptions
 from shared.auth._token_store import MemoryTokenStore, TokenStore
 from shared.errors import SharedError
 from shared.runtime import Events
@@ -51,7 +51,7 @@ class TokenService(TokenMaker):
         super().__init__(ring, options=options, events=events, clock=clock, new_id=new_id)
         self.store: TokenStore = MemoryTokenStore() if store is None else store
 
-    def decode(self, token: str, *, token_type: str = "access", audience: str | None = None) -> TokenPayload:
+    def decode(self, token: str, *, token_type: str = ACCESS, audience: str | None = None) -> TokenPayload:
         """Return what *token* says.
 
         Args:
@@ -82,7 +82,7 @@ class TokenService(TokenMaker):
         return opened.payload
 
     def verify(
-        self, token: object, *, token_type: str = "access", audience: str | None = None
+        self, token: object, *, token_type: str = ACCESS, audience: str | None = None
     ) -> TokenPayload | None:
         """Return what *token* says, or None when it is not accepted for whatever reason; never raises.
 
@@ -224,8 +224,6 @@ class TokenService(TokenMaker):
                 continue
             try:
                 answer = getattr(self.store, wanted.method)(*wanted.arguments, **wanted.keywords)
-            except Exception as exc:  # noqa: BLE001 - a store of somebody else's may raise anything
+            except Exception as exc:
                 flow.close()
                 raise unavailable(exc) from exc
-
-

@@ -10,7 +10,7 @@ from shared.auth._key_ring import KeySource
 from shared.auth._token_core import UserId
 from shared.auth._token_maker import Life, TokenMaker, unavailable
 from shared.auth._token_payload import TokenPayload
-from shared.auth._token_profile import TokenOptions
+from shared.auth._token_profile import ACCESS, TokenOptions
 from shared.auth._token_store import Advance, AsyncTokenStore, MemoryTokenStore
 from shared.errors import InvalidTokenError, SharedError
 from shared.runtime import Events
@@ -104,7 +104,7 @@ class AsyncTokenService(TokenMaker):
         self.store: AsyncTokenStore = AsyncMemoryTokenStore() if store is None else store
 
     async def decode(
-        self, token: str, *, token_type: str = "access", audience: str | None = None
+        self, token: str, *, token_type: str = ACCESS, audience: str | None = None
     ) -> TokenPayload:
         """See :meth:`TokenService.decode`."""
         core = self._core
@@ -120,7 +120,7 @@ class AsyncTokenService(TokenMaker):
         return opened.payload
 
     async def verify(
-        self, token: object, *, token_type: str = "access", audience: str | None = None
+        self, token: object, *, token_type: str = ACCESS, audience: str | None = None
     ) -> TokenPayload | None:
         """See :meth:`TokenService.verify`."""
         try:
@@ -178,6 +178,6 @@ class AsyncTokenService(TokenMaker):
                 continue
             try:
                 answer = await getattr(self.store, wanted.method)(*wanted.arguments, **wanted.keywords)
-            except Exception as exc:  # noqa: BLE001 - a store of somebody else's may raise anything
+            except Exception as exc:
                 flow.close()
                 raise unavailable(exc) from exc

@@ -1,11 +1,10 @@
 """What has to be remembered of tokens: what was taken back, what was used, how far a family is."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
-from shared.runtime import after_fork_in_child
+from shared.auth._fork_lock import ForkLock
 
 __all__ = ["Advance", "AsyncTokenStore", "Family", "MemoryTokenStore", "TokenStore"]
 
@@ -89,8 +88,8 @@ class AsyncTokenStore(Protocol):
     """The same as :class:`TokenStore` behind awaits.
 
     Example:
-        >>> from shared.auth import AsyncSqlTokenStore
-        >>> store: AsyncTokenStore = AsyncSqlTokenStore.__new__(AsyncSqlTokenStore)
+        >>> from shared.auth import AsyncMemoryTokenStore
+        >>> store: AsyncTokenStore = AsyncMemoryTokenStore()
     """
 
     async def marks(self, names: Sequence[str], *, now: float) -> Sequence[float | None]:
@@ -134,8 +133,7 @@ class MemoryTokenStore:
         self._marks: dict[str, tuple[float, float]] = {}  # value, until
         self._families: dict[str, tuple[Family, float]] = {}
         self._writes = 0
-        self._lock = threading.Lock()
-        after_fork_in_child(self)
+        self._lock = ForkLock()
 
     def marks(self, names: Sequence[str], *, now: float) -> Sequence[float | None]:
         """Return the numbers of *names*, None for those that are not marked.
@@ -249,7 +247,3 @@ class MemoryTokenStore:
                 del table[name]
                 count += 1
         return count
-
-    def after_fork(self) -> None:
-        """Replace the lock, which a fork may have left held."""
-        self._lock = threading.Lock()
