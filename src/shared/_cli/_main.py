@@ -29,6 +29,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     {
         "alerts": Verb("shared._cli._alerts", "generate alert rules, routes and a dashboard from the SLOs"),
         "config": Verb("shared._cli._config", "check, explain and document the settings"),
+        "db": Verb("shared._cli._db", "change, check and judge the schema of a database"),
         "doctor": Verb("shared._cli._doctor", "look for what is wrong with an installation and its settings"),
         "health": Verb("shared._cli._health", "ask a health probe and answer by the exit code"),
     }

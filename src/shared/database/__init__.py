@@ -3,6 +3,8 @@
 Importing the room loads SQLAlchemy and connects to nothing.
 """
 
+from typing import TYPE_CHECKING
+
 from shared.database._accessors import database_from_settings, get_database, measure_database
 from shared.database._base import Base, tables_of
 from shared.database._database import Database
@@ -46,6 +48,9 @@ from shared.database._unit import Transaction
 from shared.database._unit_async import AsyncTransaction
 from shared.database._uuid7 import uuid7
 
+if TYPE_CHECKING:
+    from shared.database.migrations import MigrationChain, Migrations, include_name, requires
+
 __all__ = [
     "AsyncDatabase",
     "AsyncIdempotencyStore",
@@ -70,6 +75,8 @@ __all__ = [
     "KeysetPage",
     "LockManager",
     "LoggedQuery",
+    "MigrationChain",
+    "Migrations",
     "Money",
     "Outbox",
     "OutboxMessage",
@@ -100,12 +107,31 @@ __all__ = [
     "assert_max_queries",
     "database_from_settings",
     "get_database",
+    "include_name",
     "measure_database",
     "on_commit",
     "query_log",
+    "requires",
     "seed",
     "tables_of",
     "translated",
     "utc_now",
     "uuid7",
 ]
+
+# Alembic is loaded when the migration tools are asked for. Guarded: an unguarded module
+# __getattr__ makes type checkers accept every misspelt name of this package.
+if not TYPE_CHECKING:
+    _LAZY = frozenset({"MigrationChain", "Migrations", "include_name", "requires"})
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name not in _LAZY:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        value = globals()[name] = getattr(import_module(f"{__name__}.migrations"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted(__all__)
