@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine that has only python3 and make.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve test test-resolution test-wheel check lint types imports docs build bench fmt api nav news audit sbom lock clean
+.PHONY: help install demo serve test browser test-resolution test-wheel check lint types imports docs build bench fmt api nav news audit sbom lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -62,6 +62,9 @@ serve: $(VENV)/.test  ## The same services, kept running until Ctrl-C
 
 test: $(VENV)/.test  ## Run the whole test suite with coverage
 	@$(PY) -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=95 $(ARGS)
+
+browser: $(VENV)/.test  ## /docs and /redoc in a real Chromium (apt-get install chromium)
+	@$(PY) -m pytest tests/e2e/browser/documentation_pages.py $(ARGS)
 
 test-resolution: $(VENV)/.dev  ## The suite with RESOLUTION=lowest-direct or highest dependencies
 	@$(BIN)/uv venv --quiet --clear --seed --python $(PY) $(VENV)-$(RESOLUTION)
