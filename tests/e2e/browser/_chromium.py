@@ -104,10 +104,11 @@ def browser(profile: Path, stand_in: int, hosts: tuple[str, ...]) -> Iterator[Pa
     """Yield a tab of a fresh browser that finds *hosts* at the port *stand_in*, and nothing else outside."""
     rules = [f"MAP {host}:443 127.0.0.1:{stand_in}" for host in hosts]
     rules.append("MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    program = executable()
     log = (profile.parent / "chromium.log").open("wb")
     process = subprocess.Popen(
         [
-            executable(),
+            program,
             "--headless=new",
             "--no-sandbox",
             "--disable-gpu",
