@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.database._accessors import database_from_settings, get_database, measure_database
 from shared.database._base import Base, tables_of
+from shared.database._dao import DAO, AsyncDAO
 from shared.database._database import Database
 from shared.database._database_async import AsyncDatabase
 from shared.database._encrypted import EncryptedString
@@ -49,9 +50,12 @@ from shared.database._unit_async import AsyncTransaction
 from shared.database._uuid7 import uuid7
 
 if TYPE_CHECKING:
+    from shared.database._entity import Entity, ExactAmount, exact_amount
     from shared.database.migrations import MigrationChain, Migrations, include_name, requires
 
 __all__ = [
+    "DAO",
+    "AsyncDAO",
     "AsyncDatabase",
     "AsyncIdempotencyStore",
     "AsyncInbox",
@@ -66,6 +70,8 @@ __all__ = [
     "DatabaseEvent",
     "DatabaseOptions",
     "EncryptedString",
+    "Entity",
+    "ExactAmount",
     "IdempotencyKey",
     "IdempotencyStore",
     "Idempotent",
@@ -106,6 +112,7 @@ __all__ = [
     "Versioned",
     "assert_max_queries",
     "database_from_settings",
+    "exact_amount",
     "get_database",
     "include_name",
     "measure_database",
@@ -119,10 +126,19 @@ __all__ = [
     "uuid7",
 ]
 
-# Alembic is loaded when the migration tools are asked for. Guarded: an unguarded module
-# __getattr__ makes type checkers accept every misspelt name of this package.
+# Alembic is loaded when the migration tools are asked for, pydantic with the first entity.
+# Guarded: an unguarded module __getattr__ makes type checkers accept every misspelt name of
+# this package.
 if not TYPE_CHECKING:
-    _LAZY = frozenset({"MigrationChain", "Migrations", "include_name", "requires"})
+    _LAZY = {
+        "Entity": "_entity",
+        "ExactAmount": "_entity",
+        "MigrationChain": "migrations",
+        "Migrations": "migrations",
+        "exact_amount": "_entity",
+        "include_name": "migrations",
+        "requires": "migrations",
+    }
 
     def __getattr__(name: str) -> object:
         from importlib import import_module
@@ -130,7 +146,7 @@ if not TYPE_CHECKING:
         if name not in _LAZY:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        value = globals()[name] = getattr(import_module(f"{__name__}.migrations"), name)
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
         return value
 
     def __dir__() -> list[str]:

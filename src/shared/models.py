@@ -1,0 +1,41 @@
+"""Every table of the library in one place.
+
+Importing the module registers them all on ``Base.metadata``; which of them a service
+creates or migrates is its choice, by room: ``tables_of("commerce", "database")``.
+
+Example:
+    >>> from shared.database import tables_of
+    >>> Order.__table__ in tables_of("commerce")
+    True
+"""
+
+from shared.commerce import (
+    Asset,
+    AssetBalance,
+    AssetEntry,
+    AssetTransaction,
+    Balance,
+    BalanceEntry,
+    InventoryItem,
+    InventoryReservation,
+    Order,
+    OrderItem,
+)
+from shared.database import Base, IdempotencyKey, InboxMessage, OutboxMessage
+
+__all__ = [
+    "Asset",
+    "AssetBalance",
+    "AssetEntry",
+    "AssetTransaction",
+    "Balance",
+    "BalanceEntry",
+    "Base",
+    "IdempotencyKey",
+    "InboxMessage",
+    "InventoryItem",
+    "InventoryReservation",
+    "Order",
+    "OrderItem",
+    "OutboxMessage",
+]
