@@ -6,6 +6,7 @@ and :mod:`shared.api.flask` put it into applications, :mod:`shared.api.asgi` and
 """
 
 from shared.api._accept import prefers_problem
+from shared.api._auth_job import AuthenticationJob
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
@@ -18,6 +19,7 @@ from shared.api._validation import load_model, validation_error
 __all__ = [
     "UNMATCHED",
     "AccessSink",
+    "AuthenticationJob",
     "Envelope",
     "ErrorBody",
     "ErrorEnvelope",

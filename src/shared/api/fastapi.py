@@ -33,6 +33,7 @@ from fastapi.exceptions import (
 from starlette.responses import Response
 
 from shared.api import _openapi
+from shared.api._auth_openapi import with_security
 from shared.api import _starlette as _shared
 from shared.api import starlette as _starlette
 from shared.api._envelope_route import EnvelopeRoute
@@ -47,6 +48,7 @@ from shared.errors import SharedError
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
+    from shared.auth import Authenticators
     from shared.monitoring import DetailPolicy, HealthRegistry
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "EnvelopeRoute",
     "add_health_routes",
     "add_metrics_route",
+    "add_security_schemes",
     "install_error_handlers",
     "install_layer",
     "uninstall",
@@ -214,3 +217,44 @@ def add_health_routes(
         app.openapi = original  # type: ignore[method-assign]
 
     record.add("health schema", openapi, undo)
+
+
+def add_security_schemes(app: FastAPI, authenticators: "Authenticators") -> None:
+    """Let the OpenAPI document name the ways to authenticate, and the routes that ask for them.
+
+    A route is protected when its function, or a dependency, has a rule such as
+    ``require_roles("admin")``. Idempotent.
+
+    Args:
+        app: The application.
+        authenticators: Whose schemes are described.
+
+    Example:
+        >>> from fastapi import Depends, FastAPI
+        >>> from shared.auth import Authenticators, BearerAuthenticator, require_user
+        >>> app = FastAPI()
+        >>> @app.get("/me")
+        ... def me(who=Depends(require_user())): ...
+        >>> add_security_schemes(app, Authenticators([BearerAuthenticator(verify=lambda token: None)]))
+        >>> app.openapi()["paths"]["/me"]["get"]["security"]
+        [{'bearer': []}]
+    """
+    record = installation(app)
+    if record.find("security schemes", None) is not None:
+        return
+    original = app.openapi
+    seen: list[Any] = [None, None]  # the document below, ours
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        if seen[0] is not document:
+            seen[:] = document, with_security(document, app.routes, authenticators.schemes())
+        return seen[1]  # type: ignore[no-any-return]
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+    def undo() -> None:
+        if app.__dict__.get("openapi") is openapi:
+            app.openapi = original  # type: ignore[method-assign]
+
+    record.add("security schemes", openapi, undo)

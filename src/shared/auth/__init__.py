@@ -12,9 +12,11 @@ Example:
     ('123', 'user@example.com')
 """
 
+from shared.auth._auth_request import AuthRequest, PlainRequest
+from shared.auth._authenticators import Authenticator, Authenticators, BearerAuthenticator, Identified
 from shared.auth._authorize import authorize, explain_access, is_allowed
 from shared.auth._backends import JoseBackend, NativeBackend, SignatureBackend
-from shared.auth._decision import AccessDenied, AuthenticationFailed, Decision, establish
+from shared.auth._decision import AccessDenied, AuthenticationFailed, Challenges, Decision, establish
 from shared.auth._jws import sign_compact, verify_compact
 from shared.auth._key import Key, KeyStatus
 from shared.auth._key_ring import KeyRing, KeySource
@@ -90,10 +92,16 @@ __all__ = [
     "AsyncMemoryTokenStore",
     "AsyncTokenService",
     "AsyncTokenStore",
+    "AuthRequest",
     "AuthenticationFailed",
+    "Authenticator",
+    "Authenticators",
+    "BearerAuthenticator",
+    "Challenges",
     "Decision",
     "Family",
     "HashingPool",
+    "Identified",
     "JoseBackend",
     "Key",
     "KeyRing",
@@ -103,6 +111,7 @@ __all__ = [
     "NativeBackend",
     "PasswordManager",
     "PasswordPolicy",
+    "PlainRequest",
     "Principal",
     "Requirement",
     "Role",

@@ -88,7 +88,15 @@ class AuthenticationFailed:
 
 
 class Challenges:
-    """What a 401 asks for; the authenticators of a service put theirs into its runtime."""
+    """What a 401 asks for; the authenticators of a service put theirs into its runtime.
+
+    Attributes:
+        header: Value of ``WWW-Authenticate``.
+
+    Example:
+        >>> Challenges('Bearer, ApiKey').header
+        'Bearer, ApiKey'
+    """
 
     __slots__ = ("header",)
 
@@ -101,7 +109,23 @@ _failures: Final[WeakKeyDictionary[RequestContext, SharedError]] = WeakKeyDictio
 
 
 def establish(principal: Principal | None, failure: SharedError | None = None) -> None:
-    """Make *principal* the one who acts in the request at hand, or remember why nobody does."""
+    """Make *principal* the one who acts in the request at hand, or remember why nobody does.
+
+    The request layer does this; call it yourself in a worker or a server of another kind.
+
+    Args:
+        principal: Who acts; sets the context's principal and tenant, and the log fields
+            ``user_id`` and ``auth_method``.
+        failure: Why nobody is known although a credential was presented: what
+            :func:`require_user` and its kin raise.
+
+    Example:
+        >>> from shared.context import request_context
+        >>> with request_context():
+        ...     establish(Principal(user_id="job-7", method="worker"))
+        ...     current_context().principal
+        Principal(user_id='job-7', method='worker')
+    """
     if principal is None:
         context = current_context()
         if failure is not None and context is not None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.errors import ConfigurationError
 from shared.runtime import use
+from shared.service._auth import add_auth, document_auth
 from shared.service._explain import Explanation, Part
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
 from shared.service._service import Service
 
 if TYPE_CHECKING:
     from shared.api import LayerOptions
+    from shared.auth import Authenticator
     from shared.service._service import Check, SettingsLike
 
 __all__ = ["PARTS", "explain", "install", "installed", "uninstall"]
@@ -28,6 +30,7 @@ PARTS: Final = (
     "security_headers",
     "body_limit",
     "tracing",
+    "auth",
     "errors",
     "resilience",
     "metrics",
@@ -51,6 +54,7 @@ def install(
     *,
     service: str | None = None,
     checks: "Iterable[Check]" = (),
+    authenticators: "Iterable[Authenticator]" = (),
     without: Iterable[str] = (),
 ) -> A:
     """Make *app* a service: settings, logs, ids, errors, headers, limits, health, drain.
@@ -65,6 +69,7 @@ def install(
         service: Name in logs, metrics and health; overrides ``SERVICE_NAME``.
         checks: Health checks: ``(name, callable)`` pairs, which are critical, or
             :class:`~shared.monitoring.HealthCheck` objects.
+        authenticators: Ways to prove who one is, in order; see :mod:`shared.auth`.
         without: Names from :data:`PARTS` to leave out.
 
     Raises:
@@ -95,7 +100,7 @@ def install(
     made = Service(kind, settings, name=service, checks=checks, without=without, known_parts=_OPTIONAL)
     try:
         with use(made.runtime):
-            _install_parts(app, made)
+            _install_parts(app, made, authenticators)
     except BaseException:
         made.dismantle()
         raise
@@ -158,12 +163,13 @@ def uninstall(app: Any) -> None:
 # --- the parts ------------------------------------------------------------------------
 
 
-def _install_parts(app: Any, service: Service) -> None:
+def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authenticator]") -> None:
     face = _face(service.kind)
     options = _options(service)
     pipeline = None
+    auth = add_auth(service, authenticators)
     if "request_layer" not in service.without:
-        pipeline = face.install_layer(app, options, runtime=service.runtime)
+        pipeline = face.install_layer(app, options, runtime=service.runtime, jobs=service.jobs)
         if "drain" not in service.without:
             pipeline.in_flight = service.lifecycle
         service.note(Part("request_layer", "correlation and request ids, context, timing, the 500 path"))
@@ -172,10 +178,13 @@ def _install_parts(app: Any, service: Service) -> None:
                 service.note(Part(name, does, settings=service.show(*names)))
     else:
         service.wants("request_layer", "ids, access log, headers, limits")
+    service.note(auth)
     if service.wants("errors", "every error leaves as an envelope or problem details"):
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")
         service.note(Part("errors", "every error leaves as an envelope or problem details", settings=shown))
+    if service.kind == "fastapi" and service.jobs:
+        document_auth(app, service, face)
     add_resilience(service)
     if add_metrics(service):
         add_http_metrics(app, service, face, pipeline)

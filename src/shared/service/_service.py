@@ -42,6 +42,7 @@ class Service:
         settings: What it was built with.
         health: Its health registry.
         lifecycle: Whether traffic is welcome.
+        jobs: What the request layer does for every request, beside its own.
 
     Example:
         >>> from flask import Flask
@@ -70,6 +71,7 @@ class Service:
         self._undo = ExitStack()
         self._kept: dict[type, Any] = {}
         self._running = False
+        self.jobs: list[Any] = []
         self.runtime: Runtime
         self.runtime, self._owns_runtime = _claim()
         self._before = self.runtime.find(_settings_type())

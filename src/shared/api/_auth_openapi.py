@@ -1,0 +1,75 @@
+"""Tell a FastAPI document which routes ask for whom."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from shared.api._routes import _contexts
+
+__all__ = ["bare_routes", "with_security"]
+
+_REQUIREMENTS: Final = "__shared_requirements__"
+_GUARDED_BY: Final = "__shared_guarded_by__"
+
+
+def with_security(
+    document: dict[str, Any], routes: Iterable[Any], schemes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return a copy of *document* with the *schemes*, and with the rules of each protected operation."""
+    document = copy.deepcopy(document)
+    components = document.setdefault("components", {})
+    components.setdefault("securitySchemes", {}).update({n: dict(s) for n, s in schemes.items()})
+    for path, methods, rules in _protected(routes):
+        for method in methods:
+            operation = document.get("paths", {}).get(path, {}).get(method.lower())
+            if operation is not None:
+                _describe(operation, rules, schemes)
+    return document
+
+
+def _describe(operation: dict[str, Any], rules: list[Any], schemes: Mapping[str, Any]) -> None:
+    # OAuth 2 and OpenID Connect know scopes; a list elsewhere names what else is needed (3.1).
+    needed = list(dict.fromkeys(scope for rule in rules for scope in rule.scopes))
+    operation.setdefault("security", [{name: needed} for name in schemes])
+    operation["x-required"] = [rule.description for rule in rules]
+
+
+def _protected(routes: Iterable[Any]) -> Iterator[tuple[str, Iterable[str], list[Any]]]:
+    for route, context in _contexts(routes):
+        shown = context or route
+        rules = [*_rules_of(getattr(shown, "dependant", None)), *_rules_on(getattr(shown, "endpoint", None))]
+        if rules:
+            yield shown.path_format, shown.methods or (), rules
+
+
+def _rules_on(endpoint: Any) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = getattr(endpoint, _REQUIREMENTS, ())
+    return found
+
+
+def _rules_of(dependant: Any) -> Iterator[Any]:
+    from shared.auth import Requirement
+
+    for dependency in getattr(dependant, "dependencies", ()):
+        call = getattr(dependency, "call", None)
+        if isinstance(call, Requirement):
+            yield call
+        yield from _rules_on(call)
+        yield from _rules_of(dependency)
+
+
+def bare_routes(endpoints: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+    """Return the routes that serve a function whose rule stands above the route's decorator.
+
+    Args:
+        endpoints: Path and function of each route.
+
+    Returns:
+        Path and rule, in words.
+    """
+    found = []
+    for path, endpoint in endpoints:
+        rule = getattr(endpoint, "__dict__", {}).get(_GUARDED_BY)
+        if rule is not None:
+            found.append((path, rule.description))
+    return found
