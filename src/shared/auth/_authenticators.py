@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 from shared.auth._auth_request import AuthRequest
 from shared.auth._decision import AuthenticationFailed, Challenges
 from shared.auth._principal import Principal
+from shared.auth._token_functions import decode_token
+from shared.auth._token_functions_async import adecode_token
 from shared.errors import AuthenticationError, ConfigurationError, SharedError
 from shared.runtime import current
 
@@ -62,6 +64,7 @@ class BearerAuthenticator(Authenticator):
     Args:
         verify: Returns the claims of a valid token, or None; may raise
             :class:`~shared.errors.AuthenticationError`, whose reason is then told.
+            :func:`decode_token` when neither is given: access tokens of this service.
         averify: The same for an event loop; *verify* is called there when None.
 
     Example:
@@ -76,10 +79,12 @@ class BearerAuthenticator(Authenticator):
 
     def __init__(
         self,
-        verify: Callable[[str], Claims | None],
+        verify: Callable[[str], Claims | None] | None = None,
         *,
         averify: Callable[[str], Awaitable[Claims | None]] | None = None,
     ) -> None:
+        if verify is None:
+            verify, averify = decode_token, averify or adecode_token
         self._verify = verify
         self._averify = averify
 

@@ -14,6 +14,8 @@ from starlette.testclient import TestClient
 from shared.auth import (
     BearerAuthenticator,
     Principal,
+    create_access_token,
+    create_refresh_token,
     current_principal,
     require_permissions,
     require_roles,
@@ -22,7 +24,8 @@ from shared.auth import (
 )
 from shared.errors import AuthenticationError, ServiceUnavailableError
 from shared.logging import capture_logs
-from shared.service import explain, install, uninstall
+from shared.runtime import use
+from shared.service import explain, install, installed, uninstall
 
 TOKENS = {
     "admin": {"sub": "u-1", "roles": ["admin"], "tenant": "acme"},
@@ -392,3 +395,18 @@ def test_a_rule_above_the_route_is_noticed():
     require_user()(view)
 
     assert bare_routes([("/x", view), ("/y", print)]) == [("/x", "a user")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tokens_of_this_library_open_a_protected_route(kind):
+    make, face = KINDS[kind]
+    app = install(make(), service="access", authenticators=[BearerAuthenticator()], without=["logging"])
+    with use(installed(app).runtime):
+        admin = create_access_token("u-1", roles=["admin"])
+        refresh = create_refresh_token("u-1")
+    client = face(app)
+
+    assert client.get("/admin", bearer(admin)).json_body == {"ok": True}
+    assert client.get("/admin", bearer(refresh)).status_code == 401
+    assert client.get("/admin", bearer(admin[:-2] + "xx")).status_code == 401
+    uninstall(app)
