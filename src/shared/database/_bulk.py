@@ -1,11 +1,15 @@
 """Many rows at once: bulk insert, COPY and upsert."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import insert
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from shared.database._faults import hide_values
 from shared.database._mixins import TenantScoped
 from shared.database._scope import ALL_TENANTS, require_tenant
 from shared.database._statements import Statements
@@ -74,16 +78,36 @@ def copy_from(statements: Statements, session: Session, rows: Iterable[Row]) -> 
     preparer = connection.dialect.identifier_preparer
     columns = ", ".join(preparer.quote(name) for name in names)
     statement = f"COPY {preparer.format_table(statements.table)} ({columns}) FROM STDIN"
-    driver = connection.connection.driver_connection
-    if connection.dialect.is_async:
-        from sqlalchemy.util import await_only
+    with _wrapping(connection, statement) as driver:
+        if connection.dialect.is_async:
+            from sqlalchemy.util import await_only
 
-        await_only(_acopy(driver, statement, prepared, encode))
-    else:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[union-attr]
-            for row in prepared:
-                copy.write_row(encode(row))
+            await_only(_acopy(driver, statement, prepared, encode))
+        else:
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in prepared:
+                    copy.write_row(encode(row))
     return len(prepared)
+
+
+@contextmanager
+def _wrapping(connection: Connection, statement: str) -> Iterator[Any]:
+    """Give the driver's connection, and turn its errors into SQLAlchemy's, which sees nothing of COPY."""
+    import psycopg
+
+    driver: Any = connection.connection.driver_connection
+    try:
+        yield driver
+    except psycopg.Error as exc:
+        lost = bool(driver.closed)
+        if lost:
+            connection.invalidate(exc)
+        wrapped = DBAPIError.instance(
+            statement, None, exc, psycopg.Error, hide_parameters=True, connection_invalidated=lost,
+            dialect=connection.dialect,
+        )  # fmt: skip
+        hide_values(wrapped)  # type: ignore[arg-type]
+        raise wrapped from exc
 
 
 async def _acopy(driver: Any, statement: str, rows: list[dict[str, Any]], encode: Any) -> None:

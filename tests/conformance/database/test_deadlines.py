@@ -110,8 +110,8 @@ def test_the_limit_ends_within_a_transaction_when_its_scope_does(db, system):
         assert limit(session, system) in {5000, "0"}
 
 
-def test_a_limit_of_the_server_that_comes_first_stays(postgres):
-    url, options = postgres.new_database(), DatabaseOptions(statement_timeout=1.0)
+def test_a_limit_of_the_server_that_comes_first_stays(shared_postgres_database):
+    url, options = shared_postgres_database(), DatabaseOptions(statement_timeout=1.0)
     with Database(url, options=options) as db, Deadline.after(60.0).scope(), db.transaction() as session:
         assert session.scalar(text("show statement_timeout")) == "1s"
 
@@ -135,8 +135,8 @@ def test_many_statements_share_one_setting_of_the_limit(db, system):
         assert connection.info["shared_statement_limit"] is held
 
 
-def test_a_pooler_is_told_within_transactions_only(postgres):
-    url = postgres.new_database()
+def test_a_pooler_is_told_within_transactions_only(shared_postgres_database):
+    url = shared_postgres_database()
     options = DatabaseOptions(pooler=True, pool_size=1, max_overflow=0)
     with Database(url, options=options) as db, Deadline.after(60.0).scope():
         with db.read() as session:

@@ -115,11 +115,12 @@ def test_a_lock_is_free_after_the_transaction(db):
         assert locks.try_acquire(session, "k")
 
 
-def test_the_time_limit_of_a_lock_is_not_left_behind(db, system):
-    if system == "postgresql":
-        with db.transaction() as session:
-            LockManager(db).acquire(session, "k", timeout=3)
-            assert session.scalar(text("show lock_timeout")) == "0"
+@pytest.mark.shared_engines("postgres")
+def test_the_time_limit_of_a_lock_is_not_left_behind(db):
+    with db.transaction() as session:
+        LockManager(db).acquire(session, "k", timeout=3)
+
+        assert session.scalar(text("show lock_timeout")) == "0"
 
 
 def test_a_lock_needs_a_name_and_a_session_that_writes(db):

@@ -113,22 +113,28 @@ def test_lost_updates_do_not_happen_at_the_highest_isolation(counters):
     assert value_of(counters) == 80
 
 
-def test_a_deadlock_is_run_again(counters, events, system):
-    told = []
+@pytest.mark.shared_engines("postgres")
+def test_a_deadlock_is_run_again(counters, events):
+    told, runs = [], []
     events.subscribe(TransactionRetried, told.append)
-    barrier = threading.Barrier(2, timeout=30)
+    both_hold_one = threading.Barrier(2, timeout=30)
+    one_is_through = threading.Event()
 
     def transfer(first, second):
-        runs = []
+        mine = []
 
         def work(session):
+            mine.append(1)
             runs.append(1)
+            if len(mine) > 1:  # who lost waits, or it could meet the winner once more
+                one_is_through.wait(30)
             add(session, first)
-            if len(runs) == 1 and system == "postgresql":
-                barrier.wait()
+            if len(mine) == 1:
+                both_hold_one.wait()
             add(session, second)
 
         counters.transaction(retry=NOW).run(work)
+        one_is_through.set()
 
     threads = [threading.Thread(target=transfer, args=pair) for pair in ((1, 2), (2, 1))]
     for thread in threads:
@@ -137,7 +143,30 @@ def test_a_deadlock_is_run_again(counters, events, system):
         thread.join()
 
     assert (value_of(counters, 1), value_of(counters, 2)) == (2, 2)
-    assert {event.reason for event in told} == ({"deadlock"} if system == "postgresql" else set())
+    assert [(event.reason, event.attempt) for event in told] == [("deadlock", 1)]
+    assert len(runs) == 3
+
+
+@pytest.mark.shared_engines("sqlite")
+def test_opposite_orders_do_not_deadlock_where_there_is_one_writer(counters, events):
+    told = []
+    events.subscribe(TransactionRetried, told.append)
+
+    def transfer(first, second):
+        def work(session):
+            add(session, first)
+            add(session, second)
+
+        for _ in range(5):
+            counters.transaction(retry=NOW).run(work)
+
+    threads = [threading.Thread(target=transfer, args=pair) for pair in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (value_of(counters, 1), value_of(counters, 2), told) == (10, 10, [])
 
 
 def test_a_conflict_that_does_not_end_becomes_an_error_of_ours(counters):

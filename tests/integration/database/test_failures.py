@@ -1,15 +1,19 @@
 """What happens when the server is not there, refuses, or goes away."""
 
+import asyncio
 import os
 import socket
 import threading
 import time
+from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from shared.database import (
+    AsyncIdempotencyStore,
     Database,
     DatabaseOptions,
     IdempotencyKey,
@@ -24,6 +28,8 @@ from shared.errors import (
     SharedError,
 )
 from shared.resilience import Backoff
+from shared.testing._postgres import name_of as name_in
+from shared.testing._postgres import with_database
 
 ONE = text("select 1")
 PATIENT = TransactionRetry(max_attempts=40, backoff=Backoff(delay=0.05, max_delay=0.3))
@@ -46,15 +52,24 @@ def test_an_unreachable_server_is_unavailable_and_the_password_is_not_shown():
     assert caught.value.headers["Retry-After"] == "1"
 
 
-def test_a_wrong_password_is_a_configuration_error_and_is_not_shown(fresh_postgres):
-    hba = fresh_postgres.home / "data" / "pg_hba.conf"
+def execute(url, statement):
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def folder_of(url):
+    return Path(url.partition("host=")[2].partition("&")[0])
+
+
+def test_a_wrong_password_is_a_configuration_error_and_is_not_shown(server):
+    hba = folder_of(server.url) / "data" / "pg_hba.conf"
     trusting = hba.read_text()
     hba.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
-    fresh_postgres.execute("select pg_reload_conf()")
-    fresh_postgres.execute("create role app login password 'right'")
+    execute(server.url, "select pg_reload_conf()")
+    execute(server.url, "create role app login password 'right'")
     try:
-        url = f"postgresql://app:hunter2@/postgres?host={fresh_postgres.home}"
-        deadline = time.monotonic() + 5
+        url = server.url.replace("//postgres@", "//app:hunter2@")
+        deadline = time.monotonic() + 20
         while True:
             with Database(url) as db:
                 with pytest.raises(SharedError) as caught, db.read() as session:
@@ -63,15 +78,15 @@ def test_a_wrong_password_is_a_configuration_error_and_is_not_shown(fresh_postgr
                 break
     finally:
         hba.write_text(trusting)
-        fresh_postgres.execute("select pg_reload_conf()")
+        execute(server.url, "select pg_reload_conf()")
 
     assert isinstance(caught.value, ConfigurationError)
     assert "refused the login" in str(caught.value)
     assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__}"
 
 
-def test_a_missing_database_is_a_configuration_error(postgres):
-    with Database(postgres.url("nowhere")) as db:
+def test_a_missing_database_is_a_configuration_error(shared_postgres):
+    with Database(with_database(shared_postgres, "nowhere")) as db:
         with pytest.raises(ConfigurationError, match="does not exist"), db.read() as session:
             session.execute(ONE)
 
@@ -82,15 +97,16 @@ def test_a_missing_directory_is_a_configuration_error(tmp_path):
             session.execute(ONE)
 
 
-def test_a_statement_that_runs_too_long_is_cancelled(postgres):
-    with Database(postgres.url(), options=DatabaseOptions(statement_timeout=0.05)) as db:
+def test_a_statement_that_runs_too_long_is_cancelled(shared_postgres):
+    with Database(shared_postgres, options=DatabaseOptions(statement_timeout=0.05)) as db:
         with pytest.raises(DeadlineExceededError), db.read() as session:
             session.execute(text("select pg_sleep(5)"))
 
 
-def test_options_of_the_url_reach_the_server(postgres):
-    postgres.execute("create schema if not exists apart")
-    with Database(f"{postgres.url()}&schema=apart&application_name=orders&statement_timeout=7") as db:
+@pytest.mark.shared_engines("postgres")
+def test_options_of_the_url_reach_the_server(url):
+    execute(url, "create schema apart")
+    with Database(f"{url}&schema=apart&application_name=orders&statement_timeout=7") as db:
         with db.read() as session:
             names = ("search_path", "application_name", "statement_timeout", "timezone")
             found = [session.scalar(text(f"show {name}")) for name in names]
@@ -98,16 +114,17 @@ def test_options_of_the_url_reach_the_server(postgres):
     assert found == ["apart", "orders", "7s", "UTC"]
 
 
-def test_behind_a_pooler_nothing_is_prepared_and_no_parameter_sent(postgres):
-    with Database(f"{postgres.url()}&pooler=true") as db, db.read() as session:
+@pytest.mark.shared_engines("postgres")
+def test_behind_a_pooler_nothing_is_prepared_and_no_parameter_sent(url):
+    with Database(f"{url}&pooler=true") as db, db.read() as session:
         driver = session.connection().connection.driver_connection
 
         assert driver.prepare_threshold is None
         assert session.scalar(text("show idle_in_transaction_session_timeout")) == "0"
 
 
-def test_a_restarted_server_loses_and_doubles_nothing(fresh_postgres):
-    url = fresh_postgres.new_database()
+def test_a_restarted_server_loses_and_doubles_nothing(server):
+    url = server.create_database()
     store = IdempotencyStore()
     failures, committed = [], []
     with Database(url, options=DatabaseOptions(pool_size=4)) as db:
@@ -142,8 +159,8 @@ def test_a_restarted_server_loses_and_doubles_nothing(fresh_postgres):
         try:
             for _ in range(2):
                 before = len(committed)
-                fresh_postgres.stop()
-                fresh_postgres.start()
+                server.stop()
+                server.start()
                 deadline = time.monotonic() + 20
                 while len(committed) < before + 8 and time.monotonic() < deadline:
                     time.sleep(0.02)
@@ -159,23 +176,76 @@ def test_a_restarted_server_loses_and_doubles_nothing(fresh_postgres):
     assert len(written) >= 16
 
 
-def test_the_health_check_tells_and_names_no_secret(fresh_postgres):
-    with Database(fresh_postgres.url()) as db:
+async def test_a_killed_server_loses_and_doubles_nothing_of_tasks(server):
+    url, store, committed, gave_up = server.create_database(), AsyncIdempotencyStore(), [], []
+    stop, enough, goal = asyncio.Event(), asyncio.Event(), [0]
+
+    async def write(db, key):
+        insert = text("insert into writes values (:key)")
+
+        async def work(session):
+            async def once():
+                await session.execute(insert, {"key": key})
+
+            await store.run(session, key, once)
+
+        for _ in range(40):
+            try:
+                await db.aio.transaction(retry=PATIENT).run(work)
+            except ServiceUnavailableError:  # the commit itself: the key makes it safe to repeat
+                await asyncio.sleep(0.05)
+            else:
+                committed.append(key)
+                if len(committed) >= goal[0]:
+                    enough.set()
+                return
+        gave_up.append(key)
+
+    async def writer(db, number):
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            await write(db, f"{number}-{turn}")
+
+    async with Database(url, options=DatabaseOptions(pool_size=4)) as db:
+        async with db.aio.transaction() as session:
+            await session.execute(text("create table writes (id text)"))
+            await session.run_sync(lambda sync: IdempotencyKey.__table__.create(sync.connection()))
+        tasks = [asyncio.create_task(writer(db, number)) for number in range(4)]
+        for _ in range(2):
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+            goal[0] = len(committed) + 8
+            enough.clear()
+            async with asyncio.timeout(30):
+                await enough.wait()
+        stop.set()
+        await asyncio.gather(*tasks)
+        async with db.aio.read() as session:
+            written = list(await session.scalars(text("select id from writes")))
+
+    assert gave_up == []
+    assert sorted(written) == sorted(committed)
+    assert len(written) >= 16
+
+
+def test_the_health_check_tells_and_names_no_secret(server):
+    with Database(server.url) as db:
         check = db.health_checks()[0].check
         healthy = check()["status"]
-        fresh_postgres.stop()
+        server.stop()
         try:
             with pytest.raises(ServiceUnavailableError):
                 check()
         finally:
-            fresh_postgres.start()
+            server.start()
 
     assert healthy == "healthy"
 
 
-def test_a_full_pool_is_degraded_and_not_dead(postgres):
+def test_a_full_pool_is_degraded_and_not_dead(shared_postgres):
     options = DatabaseOptions(pool_size=1, max_overflow=0, pool_timeout=10)
-    with Database(postgres.url(), options=options) as db:
+    with Database(shared_postgres, options=options) as db:
         with db.read() as session:
             session.execute(ONE)
 
@@ -198,9 +268,9 @@ def test_a_full_pool_is_degraded_and_not_dead(postgres):
 
 
 @pytest.fixture
-def pair(postgres, tmp_path, events):
+def pair(shared_postgres_database, events):
     """A primary and a "replica" that can be told apart."""
-    primary, replica = postgres.new_database(), postgres.new_database()
+    primary, replica = shared_postgres_database(), shared_postgres_database()
     now = [1000.0]
     with (
         Database(primary, replicas=[replica], events=events, clock=lambda: now[0]) as db,
@@ -252,11 +322,11 @@ def test_who_wrote_reads_from_the_primary_for_a_while(pair):
     assert theirs == later != mine
 
 
-def test_a_replica_that_fails_is_left_alone_for_a_while(postgres, events):
+def test_a_replica_that_fails_is_left_alone_for_a_while(shared_postgres, events):
     heard, now = [], [0.0]
     events.subscribe(ReplicaEjected, heard.append)
     gone = f"postgresql://u:hunter2@127.0.0.1:{free_port()}/x"
-    with Database(postgres.url(), replicas=[gone], events=events, clock=lambda: now[0]) as db:
+    with Database(shared_postgres, replicas=[gone], events=events, clock=lambda: now[0]) as db:
         with pytest.raises(ServiceUnavailableError):
             name_of(db, replica=True)
         instead = name_of(db, replica=True)
@@ -264,15 +334,13 @@ def test_a_replica_that_fails_is_left_alone_for_a_while(postgres, events):
         with pytest.raises(ServiceUnavailableError):
             name_of(db, replica=True)
 
-    assert (instead, [event.replica for event in heard]) == ("postgres", [1, 1])
+    assert (instead, [event.replica for event in heard]) == (name_in(shared_postgres), [1, 1])
 
 
 # -- processes -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("system", ["sqlite", "postgresql"])
-def test_a_forked_child_has_connections_of_its_own(system, request, tmp_path):
-    url = f"sqlite:///{tmp_path}/x.db" if system == "sqlite" else request.getfixturevalue("postgres").url()
+def test_a_forked_child_has_connections_of_its_own(url):
     with Database(url) as db:
         with db.read() as session:
             session.execute(ONE)
@@ -310,15 +378,9 @@ def _buy(url, count, queue):
         queue.put(sum(sold))
 
 
-@pytest.mark.parametrize("system", ["sqlite", "postgresql"])
-def test_two_hundred_buyers_in_four_processes_buy_exactly_a_hundred(system, request, tmp_path):
+def test_two_hundred_buyers_in_four_processes_buy_exactly_a_hundred(url):
     import multiprocessing
 
-    url = (
-        f"sqlite:///{tmp_path}/x.db"
-        if system == "sqlite"
-        else request.getfixturevalue("postgres").new_database()
-    )
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     with Database(url) as db:
@@ -337,13 +399,7 @@ def test_two_hundred_buyers_in_four_processes_buy_exactly_a_hundred(system, requ
     assert (sold, left) == (100, 0)
 
 
-@pytest.mark.parametrize("system", ["sqlite", "postgresql"])
-def test_reading_then_writing_does_not_oversell_where_it_locks(system, request, tmp_path):
-    url = (
-        f"sqlite:///{tmp_path}/x.db"
-        if system == "sqlite"
-        else request.getfixturevalue("postgres").new_database()
-    )
+def test_reading_then_writing_does_not_oversell_where_it_locks(system, url):
     options = DatabaseOptions(busy_timeout=30, pool_timeout=30)
     with Database(url, options=options) as db:
         with db.transaction() as session:
@@ -370,10 +426,10 @@ def test_reading_then_writing_does_not_oversell_where_it_locks(system, request, 
     assert sum(sold) == 10
 
 
-def test_a_lost_connection_during_the_commit_is_told_as_unknown(postgres):
+def test_a_lost_connection_during_the_commit_is_told_as_unknown(url):
     from sqlalchemy import event
 
-    with Database(postgres.new_database()) as db:
+    with Database(url) as db:
         with db.transaction() as session:
             session.execute(text("create table t (id int)"))
 
