@@ -4,9 +4,19 @@ Loads Alembic, so ``import shared.database`` does not load this.
 """
 
 from shared.database.migrations._author import write_revision
+from shared.database.migrations._backfill import backfill
 from shared.database.migrations._chain import MigrationChain
+from shared.database.migrations._constraints import add_check, add_foreign_key, add_not_null, add_unique
+from shared.database.migrations._dual_write import (
+    contract_column_rename,
+    contract_column_type,
+    expand_column_rename,
+    expand_column_type,
+    undo_expand,
+)
 from shared.database.migrations._environment import run_environment
 from shared.database.migrations._filters import include_name, include_object
+from shared.database.migrations._indexes import create_index_concurrently, drop_index_concurrently
 from shared.database.migrations._locate import VERSION_TABLE
 from shared.database.migrations._models import library_metadata
 from shared.database.migrations._options import MigrationOptions, MigrationProgress, Phase
@@ -26,11 +36,23 @@ __all__ = [
     "Migrations",
     "Phase",
     "RevisionState",
+    "add_check",
+    "add_foreign_key",
+    "add_not_null",
+    "add_unique",
+    "backfill",
+    "contract_column_rename",
+    "contract_column_type",
+    "create_index_concurrently",
+    "drop_index_concurrently",
+    "expand_column_rename",
+    "expand_column_type",
     "include_name",
     "include_object",
     "library_metadata",
     "requires",
     "run_environment",
     "safe",
+    "undo_expand",
     "write_revision",
 ]

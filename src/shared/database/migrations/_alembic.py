@@ -2,7 +2,8 @@
 
 # ruff: noqa: SLF001
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ __all__ = [
     "emit",
     "is_outside",
     "knows",
+    "own_transactions",
     "parents_of",
     "stamp_steps",
+    "transaction",
     "upgrade_steps",
     "use_folder",
 ]
@@ -72,3 +75,42 @@ def emit(context: Any, statement: Any) -> None:
 def is_outside(context: Any) -> bool:
     """Tell whether the caller's own transaction is around the run."""
     return bool(context._in_external_transaction)
+
+
+@contextmanager
+def own_transactions(context: Any) -> Iterator[None]:
+    """Let the block begin and commit transactions of its own; what went before is committed.
+
+    Inside the caller's own transaction nothing is committed, and the block works in that.
+    """
+    if context.as_sql:
+        context.impl.emit_commit()
+        yield
+        context.impl.emit_begin()
+        return
+    if is_outside(context) or context._transaction is None:
+        yield
+        return
+    context._transaction.commit()
+    context._transaction = None
+    try:
+        yield
+    finally:
+        if not context.connection.closed and not context.connection.invalidated:
+            if context.connection.in_transaction():
+                context.connection.rollback()
+            context._transaction = context.connection.begin()
+
+
+@contextmanager
+def transaction(context: Any) -> Iterator[None]:
+    """Run the block in one transaction, within :func:`own_transactions`."""
+    if context.as_sql:
+        context.impl.emit_begin()
+        yield
+        context.impl.emit_commit()
+    elif context.connection.in_transaction():
+        yield
+    else:
+        with context.connection.begin():
+            yield

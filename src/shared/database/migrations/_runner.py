@@ -286,7 +286,13 @@ class Migrations:
     ) -> None:
         from alembic.runtime.environment import EnvironmentContext
 
-        config = self._chain.config(connection=connection, rooms=self._chain.rooms, schema=self._schema)
+        config = self._chain.config(
+            connection=connection,
+            rooms=self._chain.rooms,
+            schema=self._schema,
+            options=self._options,
+            progress=self._progress,
+        )
         if isinstance(self._target, (str, URL)):
             config.set_main_option("sqlalchemy.url", _text(self._target).replace("%", "%%"))
         with alembic_alone(), EnvironmentContext(config, script, fn=steps, **options):
