@@ -84,12 +84,17 @@ from shared.auth._token_profile import TokenOptions, TokenProfile
 from shared.auth._token_service import TokenService
 from shared.auth._token_service_async import AsyncMemoryTokenStore, AsyncTokenService
 from shared.auth._token_store import Advance, AsyncTokenStore, Family, MemoryTokenStore, TokenStore
+from shared.auth._token_store_redis import AsyncRedisTokenStore, RedisTokenStore
+from shared.auth._token_store_sql import AsyncSqlTokenStore, SqlTokenStore
+from shared.auth._token_tables import TokenFamily, TokenMark
 
 __all__ = [
     "AccessDenied",
     "Advance",
     "Argon2Cost",
     "AsyncMemoryTokenStore",
+    "AsyncRedisTokenStore",
+    "AsyncSqlTokenStore",
     "AsyncTokenService",
     "AsyncTokenStore",
     "AuthRequest",
@@ -113,11 +118,15 @@ __all__ = [
     "PasswordPolicy",
     "PlainRequest",
     "Principal",
+    "RedisTokenStore",
     "Requirement",
     "Role",
     "Roles",
     "SignatureBackend",
+    "SqlTokenStore",
     "TokenEvent",
+    "TokenFamily",
+    "TokenMark",
     "TokenOptions",
     "TokenPayload",
     "TokenProfile",
