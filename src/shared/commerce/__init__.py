@@ -11,6 +11,19 @@ from shared.commerce._entities import (
     OrderItemEntity,
     Reservation,
 )
+from shared.commerce._entities_ledger import (
+    AssetBalanceEntity,
+    AssetEntity,
+    AssetEntryEntity,
+    AssetTransactionEntity,
+    BalanceEntity,
+    BalanceEntryEntity,
+    LedgerFault,
+    NewAsset,
+    NewAssetTransfer,
+    NewTrade,
+    NewTransfer,
+)
 from shared.commerce._inventory import (
     Inventory,
     confirm_inventory,
@@ -24,6 +37,14 @@ from shared.commerce._inventory_async import (
     alock_and_reserve_inventory,
     arelease_inventory,
     get_async_inventory,
+)
+from shared.commerce._journal_dao import AssetTransactionDAO
+from shared.commerce._ledger_dao import AssetBalanceDAO, AssetDAO, BalanceDAO
+from shared.commerce._ledger_dao_async import (
+    AsyncAssetBalanceDAO,
+    AsyncAssetDAO,
+    AsyncAssetTransactionDAO,
+    AsyncBalanceDAO,
 )
 from shared.commerce._order_dao import OrderDAO
 from shared.commerce._order_dao_async import AsyncOrderDAO
@@ -42,18 +63,37 @@ from shared.commerce._tables_stock import InventoryItem, InventoryReservation
 __all__ = [
     "Asset",
     "AssetBalance",
+    "AssetBalanceDAO",
+    "AssetBalanceEntity",
+    "AssetDAO",
+    "AssetEntity",
     "AssetEntry",
+    "AssetEntryEntity",
     "AssetTransaction",
+    "AssetTransactionDAO",
+    "AssetTransactionEntity",
+    "AsyncAssetBalanceDAO",
+    "AsyncAssetDAO",
+    "AsyncAssetTransactionDAO",
+    "AsyncBalanceDAO",
     "AsyncInventory",
     "AsyncOrderDAO",
     "Balance",
+    "BalanceDAO",
+    "BalanceEntity",
     "BalanceEntry",
+    "BalanceEntryEntity",
     "Inventory",
     "InventoryItem",
     "InventoryItemEntity",
     "InventoryReservation",
+    "LedgerFault",
+    "NewAsset",
+    "NewAssetTransfer",
     "NewOrder",
     "NewOrderItem",
+    "NewTrade",
+    "NewTransfer",
     "Order",
     "OrderDAO",
     "OrderEntity",
