@@ -1,4 +1,4 @@
-"""What is kept close, and what several processes share: clients of Redis, rate limits.
+"""What is kept close, and what several processes share: a cache, rate limits, clients of Redis.
 
 Example:
     >>> limiter = RateLimiter("search", "2/second; 100/hour")
@@ -6,25 +6,51 @@ Example:
     [True, True, False]
 """
 
+from shared.cache._accessors import cache_from_settings, get_cache
+from shared.cache._cache import Cache
+from shared.cache._cache_async import AsyncCache
+from shared.cache._cached import CachedFunction, cached
 from shared.cache._limit_memory import MemoryRateLimits
 from shared.cache._limit_redis import RedisRateLimits
 from shared.cache._limit_sqlite import SQLiteRateLimits
 from shared.cache._limit_store import rate_limit_store
 from shared.cache._limit_types import LimitTier, RateLimitStore
 from shared.cache._limiter import OnStoreFailure, RateLimiter, RateVerdict
+from shared.cache._metrics import measure_cache
+from shared.cache._options import CacheOptions
 from shared.cache._redis import async_redis_client, is_redis_url, redis_client, redis_errors
+from shared.cache._serializers import (
+    JsonSerializer,
+    ModelSerializer,
+    MsgpackSerializer,
+    Serializer,
+)
+from shared.cache._stats import CacheStats
 
 __all__ = [
+    "AsyncCache",
+    "Cache",
+    "CacheOptions",
+    "CacheStats",
+    "CachedFunction",
+    "JsonSerializer",
     "LimitTier",
     "MemoryRateLimits",
+    "ModelSerializer",
+    "MsgpackSerializer",
     "OnStoreFailure",
     "RateLimitStore",
     "RateLimiter",
     "RateVerdict",
     "RedisRateLimits",
     "SQLiteRateLimits",
+    "Serializer",
     "async_redis_client",
+    "cache_from_settings",
+    "cached",
+    "get_cache",
     "is_redis_url",
+    "measure_cache",
     "rate_limit_store",
     "redis_client",
     "redis_errors",

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from shared.cache._cache import Cache
 from shared.cache._options import CacheOptionValues
-from shared.errors import ConfigurationError
 from shared.runtime import Runtime, current
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def cache_from_settings(settings: "Settings") -> Cache:
     """Return a new cache from the settings; the caller closes it.
 
     Raises:
-        ConfigurationError: ``CACHE_URL`` is wrong.
+        MissingDependencyError: The cache is at Redis, and the extra ``redis`` is missing.
 
     Example:
         >>> from shared.config import Settings
@@ -54,22 +53,20 @@ def cache_from_settings(settings: "Settings") -> Cache:
         "max_staleness": section.CACHE_MAX_STALENESS_SECONDS,
         "timeout": section.CACHE_TIMEOUT,
     }
-    try:
-        return Cache(_opened(url), **options)
-    except ConfigurationError as exc:
-        msg = f"CACHE_URL: {exc}"
-        raise ConfigurationError(msg, cause=exc) from exc
+    return Cache(url, **options)
 
 
-def _cache(_: Runtime) -> Cache:
+def _cache(runtime: Runtime) -> Cache:
     from shared.cache._metrics import measure_cache
     from shared.config import get_settings
     from shared.monitoring import get_health_registry, get_metrics
+    from shared.runtime import use
 
-    settings = get_settings()
-    cache = cache_from_settings(settings)
-    if cache.url is not None:
-        get_health_registry().add("cache", cache.check, critical=False)
-    if settings.monitoring.METRICS_ENABLED:
-        measure_cache(cache, get_metrics())
+    with use(runtime):
+        settings = get_settings()
+        cache = cache_from_settings(settings)
+        if cache.url is not None and "cache" not in get_health_registry().names:
+            get_health_registry().add("cache", cache.check, critical=False)
+        if settings.monitoring.METRICS_ENABLED:
+            measure_cache(cache, get_metrics())
     return cache

@@ -324,8 +324,8 @@ class Cache:
         if self._changes is not None or not self.core.options.subscribe or self.url is None:
             return
         with self._lock:
-            if self._changes is None and not self._closed:
-                self._changes = Changes(self.core, self.url)
+            if not self._closed:
+                self._changes = self._changes or Changes(self.core, self.url)  # type: ignore[redundant-expr]
 
     def _run_behind(self, step: Aside) -> None:
         with self._lock:

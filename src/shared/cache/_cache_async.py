@@ -79,7 +79,7 @@ class AsyncCache:
     def beside(cls, cache: Cache) -> Self:
         """Return the asynchronous side of *cache*, which stays its owner."""
         made = cls.__new__(cls)
-        made._stand_beside(cache, owns=False)
+        made._stand_beside(cache, owns=False)  # noqa: SLF001 - of this class
         return made
 
     def _stand_beside(self, cache: Cache, *, owns: bool) -> None:

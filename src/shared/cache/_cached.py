@@ -16,15 +16,15 @@ from shared.errors import InvalidArgumentError, UnsupportedCallableError
 __all__ = ["CachedFunction", "cached"]
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
-_PLAIN: Final = frozenset({str, int, float, bool, type(None), list, dict, Any, object})
+_PLAIN: Final = (str, int, float, bool, type(None), list, dict, Any, object)
 
 
-class CachedFunction(Protocol[P, R]):
-    """A function made by :func:`cached`: called as before, and
+class CachedFunction(Protocol[P, R_co]):
+    """A function made by :func:`cached`: called as before, with two functions more.
 
-    with two functions more, which take the same arguments.
+    They take the same arguments as the function itself.
 
     Example:
         >>> @cached(ttl=60.0, key="double:{number}")
@@ -36,7 +36,7 @@ class CachedFunction(Protocol[P, R]):
         1
     """
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Return the result of the call, from the cache where it is there."""
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -59,7 +59,7 @@ def cached(
     ignore: Iterable[str] = (),
     model: Any = None,
     cache: Cache | None = None,
-) -> Callable[[Callable[P, R]], CachedFunction[P, R]]:
+) -> Callable[[Callable[P, R_co]], CachedFunction[P, R_co]]:
     """Keep the results of a function or a coroutine function; of many callers that miss, one computes.
 
     Args:
@@ -97,7 +97,7 @@ def cached(
         raise InvalidArgumentError(msg)
     given = _Given(ttl, tuple(tags), how.stale, how.negative_ttl, cache)
 
-    def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
+    def decorate(function: Callable[P, R_co]) -> CachedFunction[P, R_co]:
         if isgeneratorfunction(function) or isasyncgenfunction(function):
             msg = f"{function.__qualname__} is a generator: return a list, and cache that"
             raise UnsupportedCallableError(msg)
@@ -125,8 +125,8 @@ class _Given:
 
 
 def _wrap(
-    function: Callable[P, R], keys: CallKeys, given: _Given, serializer: Serializer | None
-) -> CachedFunction[P, R]:
+    function: Callable[P, R_co], keys: CallKeys, given: _Given, serializer: Serializer | None
+) -> CachedFunction[P, R_co]:
     def plan(args: Any, kwargs: Any) -> dict[str, Any]:
         arguments = keys.bind(args, kwargs)
         return {
@@ -159,7 +159,7 @@ def _wrap(
     made: Any = wrapper
     made.invalidate = invalidate
     made.cache_key = lambda *args, **kwargs: keys.key(keys.bind(args, kwargs))
-    return cast("CachedFunction[P, R]", made)
+    return cast("CachedFunction[P, R_co]", made)
 
 
 def _model_of(function: Callable[..., Any]) -> Any:
@@ -176,7 +176,7 @@ def _is_plain(kind: Any) -> bool:
         return True
     arguments = get_args(kind)
     if not arguments:
-        return kind in _PLAIN if getattr(kind, "__hash__", None) else True
+        return any(kind is plain for plain in _PLAIN)
     from types import UnionType
     from typing import Union, get_origin
 

@@ -68,7 +68,9 @@ class CallKeys:
             first = field.partition(".")[0]
             if first not in self._signature.parameters or "[" in field or "._" in field:
                 known = ", ".join(self._signature.parameters)
-                msg = f"{template!r} names {field!r}, which is not a parameter of {self._name} (known: {known})"
+                msg = (
+                    f"{template!r} names {field!r}, which is not a parameter of {self._name} (known: {known})"
+                )
                 raise InvalidArgumentError(msg)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,9 +152,7 @@ def _feed(update: Callable[[bytes], object], value: Any, where: str, depth: int)
         raise InvalidArgumentError(msg)
 
 
-def _feed_unordered(
-    update: Callable[[bytes], object], name: str, items: Any, where: str, depth: int
-) -> None:
+def _feed_unordered(update: Callable[[bytes], object], name: str, items: Any, where: str, depth: int) -> None:
     digests = []
     for item in items:
         digest = hashlib.blake2b(digest_size=16)

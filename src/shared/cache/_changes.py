@@ -45,14 +45,16 @@ class Changes:
             with contextlib.suppress(InfrastructureError), redis_errors():
                 self._listen(again=again)
             again = True
-            pause = _FIRST_PAUSE if time.monotonic() - began > _LONGEST_PAUSE else min(_LONGEST_PAUSE, pause * 2)
+            pause = (
+                _FIRST_PAUSE if time.monotonic() - began > _LONGEST_PAUSE else min(_LONGEST_PAUSE, pause * 2)
+            )
             self._ended.wait(pause)
 
     def _listen(self, *, again: bool) -> None:
         remote = self._core.remote
         if remote is None:
             return
-        client = redis_client(self._url, timeout=1.0, connect_timeout=1.0, max_connections=2)
+        client: Any = redis_client(self._url, timeout=1.0, connect_timeout=1.0, max_connections=2)
         try:
             with client.pubsub(ignore_subscribe_messages=True) as messages:
                 messages.subscribe(remote.keys.channel)

@@ -48,12 +48,11 @@ class CacheCore:
         self.memory: MemoryTier = MemoryTier(
             max_entries=options.max_entries, max_bytes=options.max_bytes, clock=clock
         )
-        self.remote: RemoteTier | None = (
-            RemoteTier(options, clock=clock) if remote else None
-        )
+        self.remote: RemoteTier | None = RemoteTier(options, clock=clock) if remote else None
         self.flights: Flights = Flights()
         self.outage: Outage = Outage()
         self.tally: Tally = Tally()
+        self.on_load: Callable[[float], None] | None = None  # hears how long each load took, in seconds
         after_fork_in_child(self)
 
     def after_fork(self) -> None:
@@ -77,7 +76,7 @@ class CacheCore:
         return (how.serializer or self.serializer).dumps(value)
 
     def value(self, kept: Entry | Frame, serializer: Serializer | None = None) -> Any:
-        """Return a new value, or :data:`MISSING` when the bytes do not fit, or another serializer wrote them."""
+        """Return a new value, or :data:`MISSING` when the bytes do not fit or another wrote them."""
         reader = serializer or self.serializer
         try:
             if kept.serializer == reader.name:
@@ -91,7 +90,9 @@ class CacheCore:
         """Return *ttl* less a part drawn by chance, in seconds."""
         return ttl * (1.0 - self.options.jitter * self.rng())
 
-    def frame(self, payload: bytes, how: Storing, versions: tuple[tuple[str, bytes], ...], ttl: float) -> Frame:
+    def frame(
+        self, payload: bytes, how: Storing, versions: tuple[tuple[str, bytes], ...], ttl: float
+    ) -> Frame:
         """Return the frame of a value stored now, to grow stale after *ttl*."""
         stale_at = self.wall() + self.life(ttl)
         name = (how.serializer or self.serializer).name
@@ -177,7 +178,9 @@ class CacheCore:
             self.memory.forget(fill)
         return value
 
-    def fetch(self, key: str, fill: Any, serializer: Serializer | None = None) -> Plan[tuple[Entry | None, Any]]:
+    def fetch(
+        self, key: str, fill: Any, serializer: Serializer | None = None
+    ) -> Plan[tuple[Entry | None, Any]]:
         """Return the entry and the value in Redis, and keep them here; ``(None, MISSING)`` without."""
         remote = self.remote
         assert remote is not None  # noqa: S101  # nosec B101 - for the type checker
@@ -232,9 +235,7 @@ class CacheCore:
             self.failed()
             now = self.clock()
             entries = {key: self.memory.find(key, now, unchecked=True) for key in keys}
-            return {
-                key: MISSING if entry is None else self.value(entry) for key, entry in entries.items()
-            }
+            return {key: MISSING if entry is None else self.value(entry) for key, entry in entries.items()}
         finally:
             for fill in fills.values():
                 self.memory.forget(fill)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from typing import Final
+from typing import Any, Final
 
 from shared.cache._frame import MAX_TAG_BYTES, MAX_TAGS
 from shared.errors import InvalidArgumentError
@@ -11,7 +11,9 @@ __all__ = ["Keys", "check_key", "check_tags"]
 
 _MAX_PLAIN: Final = 200  # characters; a longer key is kept by its digest
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.:\-]{0,100}").fullmatch
-_PLAIN: Final = re.compile(r"[!-z|]+").fullmatch  # printable ASCII without spaces, braces, and the mark of a digest
+_PLAIN: Final = re.compile(
+    r"[!-z|]+"
+).fullmatch  # printable ASCII without spaces, braces, and the mark of a digest
 
 
 class Keys:
@@ -23,7 +25,7 @@ class Keys:
 
     __slots__ = ("channel", "generation", "prefix")
 
-    def __init__(self, namespace: str, prefix: str = "") -> None:
+    def __init__(self, namespace: Any, prefix: str = "") -> None:
         if not isinstance(namespace, str) or _NAMESPACE(namespace) is None:
             msg = f"a namespace is up to 100 letters, digits and any of _.:- , got {namespace!r}"
             raise InvalidArgumentError(msg)
@@ -53,7 +55,7 @@ def _short(key: str) -> str:
     return f"{beginning}~{digest}"
 
 
-def check_key(key: object) -> str:
+def check_key(key: Any) -> str:
     """Return *key*.
 
     Raises:
@@ -85,7 +87,7 @@ def check_tags(tags: object) -> tuple[str, ...]:
     return found
 
 
-def _bytes(tag: str) -> int:
+def _bytes(tag: Any) -> int:
     try:
         return len(tag.encode())
     except UnicodeEncodeError:  # a surrogate

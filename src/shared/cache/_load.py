@@ -64,11 +64,15 @@ def load_or_read(core: CacheCore, key: str, loader: Loader, how: Storing, owner:
 
 def _load(core: CacheCore, loader: Loader) -> Plan[Any]:
     core.tally.add("loads")
+    began = core.clock()
     try:
         return (yield Load(loader))
     except BaseException:
         core.tally.add("load_failures")
         raise
+    finally:
+        if core.on_load is not None:
+            core.on_load(core.clock() - began)
 
 
 def _lead(core: CacheCore, flight: Flight, loader: Loader, how: Storing) -> Plan[Any]:
@@ -82,6 +86,9 @@ def _lead(core: CacheCore, flight: Flight, loader: Loader, how: Storing) -> Plan
         core.flights.land(flight, _success(_NOTHING))
         raise
     core.flights.land(flight, _success(landing))
+    if isinstance(landing.kept, Entry) and core.clock() >= landing.kept.stale_at:
+        core.tally.add("stale_hits")
+        yield Aside(partial(_refresh, core, flight.key, loader, how), behind=True)
     return value
 
 
@@ -93,30 +100,28 @@ def _failure(error: Exception) -> Callable[["Future[Any]"], object]:
     return lambda future: future.set_exception(error)
 
 
-def _find_or_load(
-    core: CacheCore, flight: Flight, loader: Loader, how: Storing
-) -> Plan[tuple[Any, Landing]]:
+def _find_or_load(core: CacheCore, flight: Flight, loader: Loader, how: Storing) -> Plan[tuple[Any, Landing]]:
     key = flight.key
+    now = core.clock()
+    entry = core.memory.find(key, now)
+    if entry is not None and now < entry.stale_at:  # stored since the caller looked
+        value = core.value(entry, how.serializer)
+        if value is not MISSING:
+            core.tally.add("memory_hits")
+            return value, Landing(entry)
     fill = core.memory.expect(key)
-    token = ""
     try:
         found, value, token = yield from _ask_remote(core, key, fill, how)
         if found is not None:
             core.tally.add("remote_hits")
-            if core.clock() >= found.stale_at:
-                core.tally.add("stale_hits")
-                again = partial(_refresh, core, key, loader, how)
-                yield Aside(again, behind=True)
             return value, Landing(found)
         core.tally.add("misses")
-        return (yield from _load_and_keep(core, flight, loader, how, fill, token))
+        return (yield from _load_and_keep(core, flight, loader, how, fill=fill, token=token))
     finally:
         core.memory.forget(fill)
 
 
-def _ask_remote(
-    core: CacheCore, key: str, fill: Any, how: Storing
-) -> Plan[tuple[Entry | None, Any, str]]:
+def _ask_remote(core: CacheCore, key: str, fill: Any, how: Storing) -> Plan[tuple[Entry | None, Any, str]]:
     """Return what Redis has, or the token of the lease under which to load; neither without Redis."""
     if core.remote is None:
         return None, MISSING, ""
@@ -135,9 +140,7 @@ def _ask_remote(
         return None, MISSING, ""
 
 
-def _await_lease(
-    core: CacheCore, key: str, fill: Any, how: Storing
-) -> Plan[tuple[Entry | None, Any, str]]:
+def _await_lease(core: CacheCore, key: str, fill: Any, how: Storing) -> Plan[tuple[Entry | None, Any, str]]:
     """Become the one process that loads *key*, or wait for what another one loads."""
     remote = core.remote
     assert remote is not None  # noqa: S101  # nosec B101 - for the type checker
@@ -168,7 +171,7 @@ def _await_lease(
 
 
 def _load_and_keep(
-    core: CacheCore, flight: Flight, loader: Loader, how: Storing, fill: Any, token: str
+    core: CacheCore, flight: Flight, loader: Loader, how: Storing, *, fill: Any, token: str
 ) -> Plan[tuple[Any, Landing]]:
     # The versions are those from before the load: an invalidation during it must win.
     versions, token = yield from _versions(core, how, token)
@@ -243,7 +246,7 @@ def _refresh(core: CacheCore, key: str, loader: Loader, how: Storing) -> Plan[No
             taken, _ = yield from core.remote.take_lease(key, token)
             if not taken:
                 return
-        _, landing = yield from _load_and_keep(core, flight, loader, how, fill, token)
+        _, landing = yield from _load_and_keep(core, flight, loader, how, fill=fill, token=token)
     finally:
         core.memory.forget(fill)
         core.flights.land(flight, _success(landing))

@@ -96,7 +96,7 @@ class MemoryTier:
                     del self._fills[fill.key]
 
     def put(self, fill: Fill, entry: Entry) -> bool:
-        """Store *entry* unless its key, or any tag, was changed since the fill began; tell whether it was stored."""
+        """Store *entry* unless its key, or any tag, was changed since the fill began; tell whether."""
         size = _size(fill.key, entry)
         with self._lock:
             if not fill.valid or (entry.tags and fill.epoch != self._epoch):
@@ -114,7 +114,7 @@ class MemoryTier:
     # -- taking away --------------------------------------------------------------------
 
     def discard(self, keys: Iterable[str]) -> int:
-        """Take *keys* away, and the right to fill them from what is being read; return how many were there."""
+        """Take *keys* away, and the right to fill them with what is being read; return how many were."""
         with self._lock:
             found = 0
             for key in keys:

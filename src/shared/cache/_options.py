@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, Final, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
-from shared.cache._keys import check_tags
+from shared.cache._keys import Keys, check_tags
 from shared.cache._redis import is_redis_url
 from shared.cache._serializers import Serializer
 from shared.config import ConnectionUrl
@@ -59,20 +59,25 @@ class CacheOptionValues(TypedDict, total=False):
     subscribe: bool
 
 
-_ABOVE_ZERO = ("ttl", "timeout", "wait", "lease", "max_value_bytes")
-_NOT_BELOW_ZERO = ("max_entries", "max_bytes", "max_staleness", "compress_over")
+_LONGEST: Final = 10.0 * 366 * 86400  # seconds
+_ABOVE_ZERO: Final = ("ttl", "timeout", "wait", "lease", "max_value_bytes")
+_NOT_BELOW_ZERO: Final = ("max_entries", "max_bytes", "max_staleness", "compress_over")
 
 
 def _check(options: CacheOptions) -> None:
     for name in _ABOVE_ZERO + _NOT_BELOW_ZERO:
         value, least = getattr(options, name), name in _NOT_BELOW_ZERO
-        good = isinstance(value, (int, float)) and math.isfinite(value) and (value > 0 or (least and value == 0))
-        if not good:
+        if not (_is_number(value) and (value > 0 or (least and value == 0))):
             msg = f"{name} is a number {'from 0' if least else 'above 0'}, got {value!r}"
             raise InvalidArgumentError(msg)
-    if not (isinstance(options.jitter, (int, float)) and 0 <= options.jitter < 1):
+    Keys(options.namespace)
+    if not (_is_number(options.jitter) and 0 <= options.jitter < 1):
         msg = f"jitter is a share in [0, 1), got {options.jitter!r}"
         raise InvalidArgumentError(msg)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def cache_options(url: str, values: CacheOptionValues) -> tuple[str | None, CacheOptions]:
@@ -137,15 +142,10 @@ def storing(
         InvalidArgumentError: A number is out of range, or a tag is unusable.
     """
     for name, value in (("ttl", ttl), ("negative_ttl", negative_ttl)):
-        if value is not None and not (
-            isinstance(value, (int, float)) and math.isfinite(value) and 0.001 <= value <= _LONGEST
-        ):
+        if value is not None and not (_is_number(value) and 0.001 <= value <= _LONGEST):
             msg = f"{name} is seconds in [0.001, {_LONGEST:g}], got {value!r}"
             raise InvalidArgumentError(msg)
-    if not (isinstance(stale, (int, float)) and 0 <= stale <= _LONGEST):
+    if not (_is_number(stale) and 0 <= stale <= _LONGEST):
         msg = f"stale is seconds in [0, {_LONGEST:g}], got {stale!r}"
         raise InvalidArgumentError(msg)
     return Storing(ttl, stale, negative_ttl, check_tags(tags), serializer)
-
-
-_LONGEST = 10.0 * 366 * 86400

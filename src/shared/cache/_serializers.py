@@ -1,13 +1,10 @@
 """How values become bytes and come back as values of their own."""
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
 from shared.errors import InvalidArgumentError, MissingDependencyError
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 __all__ = ["JsonSerializer", "ModelSerializer", "MsgpackSerializer", "Serializer"]
 
@@ -46,7 +43,7 @@ class JsonSerializer:
         >>> import datetime
         >>> JsonSerializer().dumps(datetime.date(2026, 1, 1))
         Traceback (most recent call last):
-        shared.errors.InvalidArgumentError: JSON does not give back a date: convert it, or cache it by its model
+        shared.errors.InvalidArgumentError: JSON does not give back a date: convert it, or cache its model
     """
 
     name: Final = "json"
@@ -65,7 +62,7 @@ class JsonSerializer:
             return orjson.dumps(value, None, _STRICT)
         except TypeError as exc:
             kind = _culprit(value)
-            msg = f"JSON does not give back {kind}: convert it, or cache it by its model"
+            msg = f"JSON does not give back {kind}: convert it, or cache its model"
             raise InvalidArgumentError(msg) from exc
 
 
@@ -105,15 +102,15 @@ def _is_utf8(text: str) -> bool:
 
 
 class MsgpackSerializer:
-    """MessagePack: smaller than JSON, and knows bytes.
+    r"""MessagePack: smaller than JSON, and knows bytes.
 
     Raises:
         MissingDependencyError: msgpack is not installed.
 
     Example:
         >>> serializer = MsgpackSerializer()
-        >>> serializer.loads(serializer.dumps({"thumbnail": b"\\x89PNG"}))
-        {'thumbnail': b'\\x89PNG'}
+        >>> serializer.loads(serializer.dumps({"thumbnail": b"\x89PNG"}))
+        {'thumbnail': b'\x89PNG'}
     """
 
     name: Final = "msgpack"
@@ -122,7 +119,7 @@ class MsgpackSerializer:
 
     def __init__(self) -> None:
         try:
-            import msgpack
+            import msgpack  # type: ignore[import-untyped]
         except ImportError as exc:
             raise MissingDependencyError("msgpack", extra="msgpack") from exc
         self._pack = msgpack.packb
@@ -137,7 +134,9 @@ class MsgpackSerializer:
         try:
             return self._pack(value, strict_types=False)  # type: ignore[no-any-return]
         except (TypeError, ValueError, OverflowError) as exc:
-            msg = f"MessagePack does not take this {type(value).__name__}: convert it, or cache it by its model"
+            msg = (
+                f"MessagePack does not take this {type(value).__name__}: convert it, or cache it by its model"
+            )
             raise InvalidArgumentError(msg) from exc
 
     def loads(self, data: bytes) -> Any:
@@ -175,7 +174,8 @@ class ModelSerializer:
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(model)
         except (PydanticSchemaGenerationError, PydanticUserError) as exc:
-            msg = f"pydantic cannot describe {getattr(model, '__name__', model)!r}: give the cache a model it knows"
+            name = getattr(model, "__name__", model)
+            msg = f"pydantic cannot describe {name!r}: give the cache a model it knows"
             raise InvalidArgumentError(msg) from exc
 
     def dumps(self, value: Any) -> bytes:

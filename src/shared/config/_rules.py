@@ -299,6 +299,18 @@ def _redis_plaintext(values: Values) -> Iterator[Problem]:
         )
 
 
+@_rule("CACHE_URL", "REDIS_ALLOW_PLAINTEXT", production=True)
+def _cache_plaintext(values: Values) -> Iterator[Problem]:
+    url = values["CACHE_URL"]
+    if url is not None and is_plaintext(url) and not values["REDIS_ALLOW_PLAINTEXT"]:
+        yield Problem(
+            "CACHE_URL",
+            "is not encrypted on the way to another machine",
+            id="prod.plaintext",
+            fix="use rediss://, or set REDIS_ALLOW_PLAINTEXT=true",
+        )
+
+
 @_rule("JOBS_BROKER_URL", "REDIS_ALLOW_PLAINTEXT", production=True)
 def _jobs_plaintext(values: Values) -> Iterator[Problem]:
     url = values["JOBS_BROKER_URL"]

@@ -18,6 +18,7 @@ from shared.config._sections import (
     APISettings,
     AppSettings,
     AWSSettings,
+    CacheSettings,
     DatabaseSettings,
     EmailSettings,
     FlagsSettings,
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     api: APISettings
     database: DatabaseSettings
     redis: RedisSettings
+    cache: CacheSettings
     security: SecuritySettings
     logging: LoggingSettings
     monitoring: MonitoringSettings

@@ -102,6 +102,10 @@ class CacheMetrics:
         )
         self._evictions = metrics.counter("cache_evictions", "Entries pushed out.", ("cache_name", "reason"))
         self._entries = metrics.gauge("cache_entries", "Entries held in memory.", ("cache_name",))
+        self._size = metrics.gauge("cache_size", "Memory held by entries.", ("cache_name",), unit="bytes")
+        self._shared = metrics.counter(
+            "cache_loads_prevented", "Look-ups that were given what another one loaded.", ("cache_name",)
+        )
         self._load = metrics.histogram(
             "cache_load_duration", "Duration of loads after a miss.", ("cache_name",), unit="seconds"
         )
@@ -117,6 +121,14 @@ class CacheMetrics:
     def entries(self, name: str, count: int) -> None:
         """Set the number of entries held."""
         self._entries.labels(name).set(count)
+
+    def size(self, name: str, size: int) -> None:
+        """Set the memory held, in bytes."""
+        self._size.labels(name).set(size)
+
+    def shared(self, name: str, count: int = 1) -> None:
+        """Count look-ups that waited for a load under way instead of loading."""
+        self._shared.labels(name).inc(count)
 
     def loaded(self, name: str, seconds: float) -> None:
         """Count one load after a miss."""

@@ -7,6 +7,7 @@ import pytest
 
 from shared.cache import MemoryRateLimits, RedisRateLimits, SQLiteRateLimits, redis_client
 from shared.cache._limit_lua import CLOCK, SCRIPT
+from tests.conformance.cache._face import Makes
 
 STORES = ["memory", "sqlite", "redis"]
 START = 1_700_000_000_000_000  # microseconds
@@ -85,3 +86,24 @@ def store(request, tmp_path):
         made = RedisRateLimits(request.getfixturevalue("shared_redis"), timeout=30.0)
     yield made
     made.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def cache_url(request):
+    return "memory://" if request.param == "memory" else request.getfixturevalue("shared_redis")
+
+
+@pytest.fixture(params=["sync", "async"])
+def make(request, cache_url):
+    """A function that makes caches over one store, behind one of the two faces."""
+    makes = Makes(cache_url, is_async=request.param == "async")
+    yield makes
+    makes.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def make_remote(request, shared_redis):
+    """As `make`, over Redis alone."""
+    makes = Makes(shared_redis, is_async=request.param == "async")
+    yield makes
+    makes.close()

@@ -10,7 +10,13 @@ from shared.config._sections._serving import (
     MonitoringSettings,
     ResilienceSettings,
 )
-from shared.config._sections._state import DatabaseSettings, JobsSettings, RedisSettings, StorageSettings
+from shared.config._sections._state import (
+    CacheSettings,
+    DatabaseSettings,
+    JobsSettings,
+    RedisSettings,
+    StorageSettings,
+)
 from shared.config._sections._suppliers import (
     AgentSettings,
     AISettings,
@@ -27,6 +33,7 @@ __all__ = [
     "AWSSettings",
     "AgentSettings",
     "AppSettings",
+    "CacheSettings",
     "DatabaseSettings",
     "EmailSettings",
     "FlagsSettings",

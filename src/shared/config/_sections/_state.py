@@ -112,6 +112,32 @@ class RedisSettings(Section):
         )
 
 
+class CacheSettings(Section):
+    """What is kept close: ``settings.cache``.
+
+    Example:
+        >>> CacheSettings(CACHE_TTL_SECONDS=30).CACHE_TTL_SECONDS
+        30.0
+    """
+
+    CACHE_URL: Annotated[ConnectionUrl, UrlScheme("memory", "redis", "rediss", "unix")] | None = setting(
+        None, "Where values are kept; Redis when that is configured, memory alone otherwise."
+    )
+    CACHE_NAMESPACE: str | None = setting(
+        None,
+        "Keeps the keys of services apart; the name of the service when not set.",
+        pattern=r"^[A-Za-z0-9_.:\-]{1,100}$",
+        expects="up to 100 letters, digits and any of _.:-",
+    )
+    CACHE_TTL_SECONDS: Seconds = setting(300.0, "Life of an entry whose writer does not say, in seconds.")
+    CACHE_MAX_ENTRIES: int = setting(10_000, "Entries kept in the memory of a process at most.", ge=0)
+    CACHE_MAX_BYTES: int = setting(67_108_864, "Memory entries take in a process at most, in bytes.", ge=0)
+    CACHE_MAX_STALENESS_SECONDS: Seconds = setting(
+        5.0, "Longest time a process serves its own copy without asking Redis, in seconds."
+    )
+    CACHE_TIMEOUT: Seconds = setting(0.05, "Longest wait for Redis before doing without it, in seconds.")
+
+
 class StorageSettings(Section):
     """Files and objects: ``settings.storage``.
 
