@@ -4,22 +4,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
+from typing import Any, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
-from shared.cache._cache import Cache, ping
-from shared.cache._core import MISSING
+from shared.cache._core import MISSING, CacheCore
 from shared.cache._load import load_or_read
-from shared.cache._options import CacheOptionValues, storing
+from shared.cache._options import CacheOptionValues, cache_options, storing
 from shared.cache._redis import async_redis_client, redis_errors
-from shared.cache._serializers import Serializer
+from shared.cache._runner import Runner, ping
+from shared.cache._serializers import JsonSerializer, Serializer
 from shared.cache._stats import CacheStats
 from shared.cache._steps import Aside, Follow, Landing, Load, Pause, Plan, RunScript, Send
 from shared.resilience import CircuitBreaker
-
-if TYPE_CHECKING:
-    from shared.cache._core import CacheCore
 
 __all__ = ["AsyncCache"]
 
@@ -66,30 +64,23 @@ class AsyncCache:
         clock: Callable[[], float] = time.monotonic,
         **options: Unpack[CacheOptionValues],
     ) -> None:
-        self._stand_beside(
-            Cache(url, serializer=serializer, breaker=breaker, clock=clock, **options), owns=True
-        )
+        where, found = cache_options(url, options)
+        core = CacheCore(found, serializer or JsonSerializer(), remote=where is not None, clock=clock)
+        self._stand_on(Runner(core, where, breaker), owns=True)
 
     @classmethod
     def from_url(cls, url: str, **options: Unpack[CacheOptionValues]) -> Self:
         """Return a cache at *url*; the same as calling the class."""
         return cls(url, **options)
 
-    @classmethod
-    def beside(cls, cache: Cache) -> Self:
-        """Return the asynchronous side of *cache*, which stays its owner."""
-        made = cls.__new__(cls)
-        made._stand_beside(cache, owns=False)  # noqa: SLF001 - of this class
-        return made
-
-    def _stand_beside(self, cache: Cache, *, owns: bool) -> None:
-        self._sync = cache
+    def _stand_on(self, runner: Runner, *, owns: bool) -> None:
+        self._runner = runner
         self._owns = owns
-        self.core: CacheCore = cache.core
-        self.breaker: CircuitBreaker = cache.breaker
+        self.core: CacheCore = runner.core
+        self.url: str | None = runner.url
+        self.breaker: CircuitBreaker = runner.breaker
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._behind: set[asyncio.Task[Any]] = set()
-        self._is_cluster = cache.url is not None and "+cluster" in cache.url.partition(":")[0].lower()
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -170,7 +161,7 @@ class AsyncCache:
 
         It asks Redis in the thread that commits, within ``timeout``.
         """
-        return self._sync.invalidation(*keys, tags=tags)
+        return partial(self._runner.invalidate, keys, tuple(tags))
 
     # -- the rest -----------------------------------------------------------------------------
 
@@ -180,7 +171,7 @@ class AsyncCache:
 
     async def check(self) -> None:
         """See :meth:`Cache.check`."""
-        if self._sync.url is not None:
+        if self.url is not None:
             await self._run(ping())
 
     async def close(self) -> None:
@@ -193,7 +184,7 @@ class AsyncCache:
         if client is not None:
             await client.aclose()
         if self._owns:
-            await asyncio.to_thread(self._sync.close)
+            await asyncio.to_thread(self._runner.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -242,18 +233,18 @@ class AsyncCache:
         client = self._clients.get(loop)
         if client is None:
             timeout = self.core.options.timeout
-            client = async_redis_client(str(self._sync.url), timeout=timeout, connect_timeout=timeout)
+            client = async_redis_client(str(self.url), timeout=timeout, connect_timeout=timeout)
             self._clients[loop] = client
         return client
 
     async def _send(self, step: Send) -> list[Any]:
-        self._sync.hear()
+        self._runner.hear()
         client = self._client()
         async with self.breaker:
-            with redis_errors(self._sync.url):
+            with redis_errors(self.url):
                 if len(step.commands) == 1:
                     return [await client.execute_command(*step.commands[0])]
-                if self._is_cluster:
+                if self._runner.is_cluster:
                     return [await client.execute_command(*command) for command in step.commands]
                 async with client.pipeline(transaction=False) as pipe:
                     for command in step.commands:
@@ -262,12 +253,19 @@ class AsyncCache:
 
     async def _script(self, step: RunScript) -> Any:
         async with self.breaker:
-            with redis_errors(self._sync.url):
+            with redis_errors(self.url):
                 return await self._client().register_script(step.text)(keys=step.keys, args=step.arguments)
 
     async def _run_quietly(self, step: Aside) -> None:
         with contextlib.suppress(Exception):  # a loader's; counted by the plan, the next reader tries again
             await self._run(step.plan())
+
+
+def beside(runner: Runner) -> AsyncCache:
+    """Return the asynchronous face of a cache that somebody else owns."""
+    made = AsyncCache.__new__(AsyncCache)
+    made._stand_on(runner, owns=False)  # noqa: SLF001 - of this module
+    return made
 
 
 async def _follow(step: Follow) -> Landing | None:

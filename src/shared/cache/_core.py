@@ -83,6 +83,8 @@ class CacheCore:
                 return reader.loads(kept.payload)
         except Exception:  # noqa: BLE001, S110  # nosec B110 - a model's validators may raise anything
             pass
+        if isinstance(kept, Entry):
+            kept.expires = float("-inf")  # nobody need try again
         self.tally.add("unreadable")
         return MISSING
 

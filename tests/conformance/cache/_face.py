@@ -43,13 +43,10 @@ class Face:
 
         return call
 
-
     def settle(self):
         """Wait for what is being loaded behind."""
         if self._runner is None:
-            behind, self.cache._behind = self.cache._behind, None
-            if behind is not None:
-                behind.shutdown(wait=True)
+            self.cache._runner.settle()
             return
 
         async def wait():

@@ -56,6 +56,18 @@ async def test_two_hundred_tasks_that_miss_load_once(cache_url):
         assert cache.stats().loads_prevented == CALLERS - 1
 
 
+def test_a_loader_that_asks_for_what_it_loads_does_not_wait_for_itself(cache):
+    assert cache.get_or_load("a", lambda: [cache.get_or_load("a", lambda: 2), 1]) == [2, 1]
+
+
+async def test_a_coroutine_that_asks_for_what_it_loads_does_not_wait_for_itself(cache):
+    async def outer():
+        return [await cache.aio.get_or_load("a", lambda: 2), 1]
+
+    assert await cache.aio.get_or_load("a", outer) == [2, 1]
+    await cache.aio.close()
+
+
 async def test_tasks_and_threads_share_one_load(cache):
     loads, begun, go_on = [], threading.Event(), threading.Event()
 

@@ -170,7 +170,10 @@ def check_login(kind, url, asyncio):
     ids=["empty", "cut", "json", "not compressed", "flags", "noise"],
 )  # fmt: skip
 def test_bytes_of_a_stranger_are_a_miss(shared_redis, stored):
-    with Cache(shared_redis, timeout=10.0, subscribe=False) as cache, redis_client(shared_redis, timeout=10.0) as client:
+    with (
+        Cache(shared_redis, timeout=10.0, subscribe=False) as cache,
+        redis_client(shared_redis, timeout=10.0) as client,
+    ):
         cache.set("a", 1)
         [entry] = client.keys("cache:*{a}")
         client.set(entry, stored)
@@ -180,7 +183,10 @@ def test_bytes_of_a_stranger_are_a_miss(shared_redis, stored):
 
 
 def test_a_key_of_another_type_is_a_miss(shared_redis):
-    with Cache(shared_redis, timeout=10.0, subscribe=False) as cache, redis_client(shared_redis, timeout=10.0) as client:
+    with (
+        Cache(shared_redis, timeout=10.0, subscribe=False) as cache,
+        redis_client(shared_redis, timeout=10.0) as client,
+    ):
         cache.set("a", 1)
         [entry] = client.keys("cache:*{a}")
         client.delete(entry)

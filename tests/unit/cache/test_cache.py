@@ -107,7 +107,9 @@ def test_a_value_larger_than_the_memory_is_not_kept_and_pushes_nothing_out():
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["put", "drop", "tag", "clear"])), max_size=40))
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["put", "drop", "tag", "clear"])), max_size=40)
+)
 def test_memory_counts_its_bytes_right(steps):
     memory = tier()
     for key, step in steps:
@@ -206,7 +208,9 @@ def test_a_key_cannot_be_made_to_look_like_the_digest_of_another():
 
 
 def test_settings_make_a_cache():
-    settings = Settings(ENVIRONMENT="testing", CACHE_TTL_SECONDS=30, CACHE_NAMESPACE="shop", CACHE_MAX_ENTRIES=7)
+    settings = Settings(
+        ENVIRONMENT="testing", CACHE_TTL_SECONDS=30, CACHE_NAMESPACE="shop", CACHE_MAX_ENTRIES=7
+    )
 
     with cache_from_settings(settings) as cache:
         options = cache.core.options
@@ -221,7 +225,7 @@ def test_the_runtime_owns_its_cache_and_measures_it():
         assert cache is get_cache()
         assert "cache" not in get_health_registry().names
         runtime.close()
-    assert cache._closed
+    assert cache._runner._closed
 
 
 def test_a_dead_redis_degrades_the_service_and_does_not_fail_it():

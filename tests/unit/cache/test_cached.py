@@ -1,7 +1,7 @@
 """The decorator."""
 
 import asyncio
-import datetime
+import datetime as dt
 import decimal
 import enum
 import inspect
@@ -102,10 +102,10 @@ def test_a_model_in_the_annotation_comes_back_as_one(cache):
 
 def test_dates_and_decimals_in_containers_come_back_as_they_were(cache):
     @cached(ttl=60.0, cache=cache)
-    def days() -> list[tuple[datetime.date, decimal.Decimal]]:
-        return [(datetime.date(2026, 1, 31), decimal.Decimal("1.10"))]
+    def days() -> list[tuple[dt.date, decimal.Decimal]]:
+        return [(dt.date(2026, 1, 31), decimal.Decimal("1.10"))]
 
-    assert days() == days() == [(datetime.date(2026, 1, 31), decimal.Decimal("1.10"))]
+    assert days() == days() == [(dt.date(2026, 1, 31), decimal.Decimal("1.10"))]
 
 
 def test_a_result_of_an_older_shape_is_computed_anew(cache):
@@ -227,14 +227,25 @@ def test_a_call_with_wrong_arguments_fails_as_the_function_would(cache):
 
 
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.dates()
-    | st.datetimes() | st.decimals(allow_nan=False) | st.uuids() | st.sampled_from(Colour)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | st.dates()
+    | st.datetimes()
+    | st.decimals(allow_nan=False)
+    | st.uuids()
+    | st.sampled_from(Colour)
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.tuples(inner, inner)
-    | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -282,7 +293,7 @@ def test_equal_sets_and_mappings_have_one_key_whatever_their_order():
         decimal.Decimal("1.10"),
         None,
         True,
-        datetime.date(2026, 1, 31),
+        dt.date(2026, 1, 31),
     ],
     ids=["uuid", "enum", "decimal", "none", "bool", "date"],
 )
