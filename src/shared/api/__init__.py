@@ -11,6 +11,10 @@ from shared.api._envelope import Success, error_bytes, error_response, success_b
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
 from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
+from shared.api._limit_keys import ClientAddress
+from shared.api._limit_policy import LimitPolicy
+from shared.api._limit_rule import RateLimitRule, rate_limit
+from shared.api._limits import RateLimits, RequestLimited
 from shared.api._models import Envelope, ErrorBody, ErrorEnvelope, Problem
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
@@ -20,6 +24,7 @@ __all__ = [
     "UNMATCHED",
     "AccessSink",
     "AuthenticationJob",
+    "ClientAddress",
     "Envelope",
     "ErrorBody",
     "ErrorEnvelope",
@@ -28,11 +33,15 @@ __all__ = [
     "InFlight",
     "Job",
     "LayerOptions",
+    "LimitPolicy",
     "Outcome",
     "Pipeline",
     "Problem",
+    "RateLimitRule",
+    "RateLimits",
     "Reply",
     "RequestFinished",
+    "RequestLimited",
     "ResponseHeaders",
     "Success",
     "error_bytes",
@@ -40,6 +49,7 @@ __all__ = [
     "load_model",
     "prefers_problem",
     "problem_details",
+    "rate_limit",
     "success_bytes",
     "success_response",
     "validation_error",

@@ -153,6 +153,22 @@ class AsgiConnection(Exchange):
                 found = value
         return None if found is None else found.decode("latin-1")
 
+    def header_list(self, name: str) -> str:
+        """Return a request header that is a list: all of its lines, joined by commas."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return b",".join(value for key, value in self.scope["headers"] if key == wanted).decode("latin-1")
+
+    def find_route(self) -> str:
+        """Return the template of the route that answers, or will answer, this request."""
+        try:
+            route_of: Any = self._layer.route_of
+            found: str = route_of(self.scope, 0)
+            if found != UNMATCHED or not hasattr(route_of, "expected"):
+                return found
+            return route_of.expected(self.path)  # type: ignore[no-any-return]
+        except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
+            return untold_route()
+
     def abandon(self, outcome: Outcome) -> None:
         """Finish an exchange whose last byte will never be sent."""
         if not self.finished:

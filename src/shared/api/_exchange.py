@@ -156,6 +156,13 @@ class Exchange:
             self._state = {}
             return self._state
 
+    def peek(self, name: str) -> Any:
+        """Return what a job keeps in :attr:`state`, or None, without making the mapping."""
+        try:
+            return self._state.get(name)
+        except AttributeError:
+            return None
+
     @property
     def route(self) -> str:
         """Template of the route, known once the application has chosen it."""
@@ -166,9 +173,21 @@ class Exchange:
         """Address of the peer: the proxy's, when there is one."""
         return None
 
+    def find_route(self) -> str:
+        """Return the template of the route that answers, or will answer, this request.
+
+        Before the application has chosen, the router is asked by the path alone;
+        ``"unmatched"`` when nothing fits or the layer knows no router.
+        """
+        return self.route
+
     def header(self, name: str) -> str | None:
         """Return a request header, the last one of several, or None."""
         raise NotImplementedError
+
+    def header_list(self, name: str) -> str:
+        """Return a request header that is a list: all of its lines, joined by commas."""
+        return self.header(name) or ""
 
     def finished_event(self, route: str) -> RequestFinished:
         """Return the facts for observers."""

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, got_request_exception, request
 from flask import Response as FlaskResponse
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from shared.api._errors import Reply, bad_body, from_http, is_bad_json
@@ -21,16 +22,30 @@ _CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
 
 
 class RuleLabels:
-    """Finds the template of a finished Flask request: ``/users/{id}`` for ``/users/<int:id>``."""
+    """Finds the template of a Flask request: ``/users/{id}`` for ``/users/<int:id>``.
 
-    def __init__(self) -> None:
+    Args:
+        app: Whose rules are asked before the application itself has asked them.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
         self._labels: dict[str, str] = {}
 
     def __call__(self, environ: Any, _status: int) -> str:
         """Return the template; ``"unmatched"`` when no rule answered."""
         rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-        if rule is None:
+        return UNMATCHED if rule is None else self._label(rule)
+
+    def expected(self, environ: Any) -> str:
+        """Return the template that this request will be told to have."""
+        try:
+            rule, _ = self._app.url_map.bind_to_environ(environ).match(return_rule=True)
+        except (HTTPException, RoutingException):  # not found, another method, a redirect
             return UNMATCHED
+        return self._label(rule)
+
+    def _label(self, rule: Any) -> str:
         label = self._labels.get(rule.rule)
         if label is None:
             label = self._labels[rule.rule] = _CONVERTER.sub(r"{\1}", rule.rule)

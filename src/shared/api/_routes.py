@@ -11,6 +11,7 @@ from shared.api._exchange import UNMATCHED
 __all__ = ["RouteIndex"]
 
 _MAX_DEPTH: Final = 8  # mounts inside mounts; guards against an app mounted into itself
+_MAX_EXPECTED: Final = 1024  # paths whose template is remembered
 _MAX_REBUILDS: Final = 100  # an application that makes a route per request gets "unmatched" in the end
 
 
@@ -40,6 +41,8 @@ class RouteIndex:
         self._by_endpoint: dict[int, tuple[_Leaf, ...]] = {}
         self._strangers: list[Any] = []
         self._rebuilds = 0
+        self._expected: dict[str, str] = {}
+        self._leaves: tuple[_Leaf, ...] = ()
 
     def __call__(self, scope: Any, status: int) -> str:
         """Return the template, such as ``/orders/{id}``; ``"unmatched"`` when no route answered."""
@@ -70,6 +73,27 @@ class RouteIndex:
                 if _pattern(leaf.template, loose).match(path):
                     return (leaf,)
         return leaves[:1]
+
+    def expected(self, path: str) -> str:
+        """Return the template of the first route that fits *path*, before the router has chosen."""
+        found = self._expected.get(path)
+        if found is None:
+            found = self._first_fit(path)
+            if found == UNMATCHED and self._rebuilds < _MAX_REBUILDS:  # perhaps a route made since
+                self._rebuilds += 1
+                self._leaves = tuple(leaf for leaf in self._walk(self._router, "", 0) if not leaf.is_router)
+                found = self._first_fit(path)
+            if len(self._expected) >= _MAX_EXPECTED:
+                self._expected.clear()
+            self._expected[path] = found
+        return found
+
+    def _first_fit(self, path: str) -> str:
+        for loose in (False, True):
+            for leaf in self._leaves:
+                if _pattern(leaf.template, loose).match(path):
+                    return leaf.template
+        return UNMATCHED
 
     def templates(self) -> tuple[str, ...]:
         """Return every template there is, sorted."""

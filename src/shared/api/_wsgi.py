@@ -135,6 +135,17 @@ class WsgiExchange(Exchange):
         value: str | None = self.environ.get(key)
         return value
 
+    def find_route(self) -> str:
+        """Return the template of the route that answers, or will answer, this request."""
+        try:
+            route_of: Any = self._layer.route_of
+            found: str = route_of(self.environ, 0)
+            if found != UNMATCHED or not hasattr(route_of, "expected"):
+                return found
+            return route_of.expected(self.environ)  # type: ignore[no-any-return]
+        except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
+            return untold_route()
+
     # -- in and out of the context -------------------------------------------------
 
     def resume(self) -> None:

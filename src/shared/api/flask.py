@@ -157,7 +157,7 @@ def install_layer(
     if present is not None:
         return present
     pipeline = Pipeline(options, runtime=runtime, access=access, jobs=jobs, observers=observers)
-    layer = WsgiLayer(app.wsgi_app, pipeline, route_of=RuleLabels())
+    layer = WsgiLayer(app.wsgi_app, pipeline, route_of=RuleLabels(app))
     setattr(app, "wsgi_app", layer)  # noqa: B010 - Flask's documented way, which its types refuse
 
     def undo() -> None:

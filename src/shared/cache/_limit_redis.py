@@ -9,8 +9,8 @@ from typing import Any, Final
 from shared.cache._limit_lua import SCRIPT
 from shared.cache._limit_types import LimitTier
 from shared.cache._redis import async_redis_client, redis_client, redis_errors
-from shared.config import ConnectionUrl
 from shared.resilience import CircuitBreaker, RateDecision
+from shared.security import mask_url
 
 __all__ = ["RedisRateLimits"]
 
@@ -49,8 +49,8 @@ class RedisRateLimits:
     def __init__(
         self, url: str, *, prefix: str = "shared:", timeout: float = 0.05, max_connections: int = 50
     ) -> None:
-        self._url = ConnectionUrl(url)
-        self.shown = self._url.masked
+        self._url = url
+        self.shown = mask_url(url)
         self._prefix = prefix + "limit:"
         self._timeout = timeout
         self._keep: dict[str, Any] = {

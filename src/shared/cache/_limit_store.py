@@ -7,8 +7,8 @@ from shared.cache._limit_redis import RedisRateLimits
 from shared.cache._limit_sqlite import SQLiteRateLimits
 from shared.cache._limit_types import RateLimitStore
 from shared.cache._redis import is_redis_url
-from shared.config import ConnectionUrl
 from shared.errors import ConfigurationError
+from shared.security import mask_url
 
 __all__ = ["rate_limit_store"]
 
@@ -37,7 +37,7 @@ def rate_limit_store(url: str, *, prefix: str = "shared:", timeout: float = 0.05
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         return SQLiteRateLimits(unquote(url.removeprefix("sqlite:///")), timeout=timeout)
     msg = (
-        f"not a store of rate limits: {ConnectionUrl(url).masked} "
+        f"not a store of rate limits: {mask_url(url)} "
         "(known: memory://, sqlite:///file.db, redis://, rediss://, unix://, redis+cluster://)"
     )
     raise ConfigurationError(msg)

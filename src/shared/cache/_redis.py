@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.config import ConnectionUrl
 from shared.errors import (
     ConfigurationError,
     InfrastructureError,
@@ -14,6 +13,7 @@ from shared.errors import (
     PoolExhaustedError,
     ServiceUnavailableError,
 )
+from shared.security import mask_url
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -169,7 +169,7 @@ def redis_errors(url: str | None = None) -> Iterator[None]:
 def _translate(exc: Exception, url: str | None) -> InfrastructureError | None:
     from redis import exceptions as theirs
 
-    where = "Redis" if url is None else ConnectionUrl(url).masked
+    where = "Redis" if url is None else mask_url(url)
     if isinstance(exc, (theirs.AuthenticationError, theirs.AuthorizationError, theirs.NoPermissionError)):
         return ConfigurationError(f"{where} refuses us: check user, password and permissions")
     if isinstance(exc, theirs.MaxConnectionsError) or "No connection available" in str(exc):
@@ -201,7 +201,7 @@ def _plain(url: str) -> tuple[str, bool]:
             return f"{scheme.partition('+')[0]}:{rest}", True
         if scheme in _PLAIN:
             return f"{scheme}:{rest}", False
-    shown = ConnectionUrl(url).masked if separator else "(no scheme)"
+    shown = mask_url(url) if separator else "(no scheme)"
     msg = f"not a URL of Redis: {shown} (known: {', '.join(f'{s}://' for s in sorted(_PLAIN | _CLUSTER))})"
     raise ConfigurationError(msg)
 
@@ -239,7 +239,5 @@ def _understood(url: str) -> Iterator[None]:
             raise
         # The driver's own text may quote the URL; the name of an option is all that is told.
         wrong = str(exc).rpartition("argument ")[2] if "unexpected keyword argument" in str(exc) else ""
-        msg = f"{ConnectionUrl(url).masked} is not understood" + (
-            f": unknown option {wrong}" if wrong else ""
-        )
+        msg = f"{mask_url(url)} is not understood" + (f": unknown option {wrong}" if wrong else "")
         raise InvalidArgumentError(msg) from None

@@ -10,6 +10,7 @@ from shared.errors import ConfigurationError
 from shared.runtime import use
 from shared.service._auth import add_auth, document_auth
 from shared.service._explain import Explanation, Part
+from shared.service._limits import add_limits
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
 from shared.service._service import Service
 
@@ -31,6 +32,7 @@ PARTS: Final = (
     "body_limit",
     "tracing",
     "auth",
+    "rate_limits",
     "errors",
     "resilience",
     "metrics",
@@ -168,6 +170,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
     options = _options(service)
     pipeline = None
     auth = add_auth(service, authenticators)
+    limits = add_limits(service)
     if "request_layer" not in service.without:
         pipeline = face.install_layer(app, options, runtime=service.runtime, jobs=service.jobs)
         if "drain" not in service.without:
@@ -179,6 +182,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
     else:
         service.wants("request_layer", "ids, access log, headers, limits")
     service.note(auth)
+    service.note(limits)
     if service.wants("errors", "every error leaves as an envelope or problem details"):
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")

@@ -21,6 +21,7 @@ from shared.resilience import (
     record_events,
 )
 from shared.service._explain import Part
+from shared.service._limits import count_refusals
 
 if TYPE_CHECKING:
     from shared.service._service import Service
@@ -72,6 +73,7 @@ def add_http_metrics(app: Any, service: "Service", face: Any, pipeline: Any) -> 
     if pipeline is not None:
         http = HttpMetrics(metrics, lifecycle=service.lifecycle)
         service.on_dismantle(pipeline.observe(http.on_finish))
+        count_refusals(service, metrics)
     face.add_metrics_route(app, metrics, path=service.settings.monitoring.METRICS_PATH)
 
 

@@ -94,6 +94,32 @@ class APISettings(Section):
     EXPOSE_ERROR_DETAILS: bool | None = setting(
         None, "Whether a 500 answer says what happened; none is yes, except in production."
     )
+    RATE_LIMITS: list[str] = setting(
+        [],
+        "Limits of the whole service; empty for none. By principal, client, api_key, route or everybody.",
+        expects="a list such as 10/second by client, 1000/hour by principal and route",
+    )
+    RATE_LIMIT_STORE: (
+        Annotated[ConnectionUrl, UrlScheme("memory", "redis", "rediss", "sqlite", "unix")] | None
+    ) = setting(
+        None,
+        "Where requests are counted: memory:// (this process), sqlite:///file.db (this machine) or Redis; "
+        "none is the Redis of this service, or memory without one.",
+    )
+    RATE_LIMIT_ON_FAILURE: Annotated[Literal["local", "open", "closed"], LOWER] = setting(
+        "local", "While the store is down: count in this process, let everybody pass, or nobody."
+    )
+    RATE_LIMIT_INSTANCES: int = setting(
+        1, "Processes that share the limits while each counts by itself.", ge=1, le=100_000
+    )
+    RATE_LIMIT_HEADERS: Annotated[Literal["ietf", "both", "off"], LOWER] = setting(
+        "ietf", "RateLimit fields of the IETF draft, X-RateLimit-* beside them (both), or none (off)."
+    )
+    RATE_LIMIT_EXEMPT_PATHS: list[Path] = setting(
+        ["/health", "/ready", "/live", "/metrics"],
+        "Paths that RATE_LIMITS leaves alone.",
+        expects="a list of paths that begin with /, separated by commas or as JSON",
+    )
 
 
 class LoggingSettings(Section):
