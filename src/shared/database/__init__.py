@@ -39,6 +39,7 @@ from shared.database._pool import PoolSnapshot
 from shared.database._query_log import LoggedQuery, QueryLog, assert_max_queries, query_log
 from shared.database._repository import Repository
 from shared.database._repository_async import AsyncRepository
+from shared.database._rollup import DatabaseRollupStore, PerformanceRollup
 from shared.database._saga import AsyncSaga, Saga
 from shared.database._seeding import Seed, SeedProgress, seed
 from shared.database._session import SharedSession, on_commit
@@ -69,6 +70,7 @@ __all__ = [
     "Database",
     "DatabaseEvent",
     "DatabaseOptions",
+    "DatabaseRollupStore",
     "EncryptedString",
     "Entity",
     "ExactAmount",
@@ -88,6 +90,7 @@ __all__ = [
     "OutboxMessage",
     "OutboxRelay",
     "Page",
+    "PerformanceRollup",
     "PoolSnapshot",
     "PoolWaited",
     "PublishedMessage",

@@ -239,7 +239,7 @@ class PerformanceRecorder:
         first = since // MINUTE * MINUTE
         with self._io_lock:  # a row is either in the store or here, never in between
             self._collect()
-            rows = list(self.store.read(first, until, user=user_id))
+            rows = list(self.store.totals(first, until, user=user_id))
             rows += [
                 row
                 for row in self._unwritten.values()

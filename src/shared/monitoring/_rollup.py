@@ -140,3 +140,13 @@ def merge_all(rollups: Iterable[Rollup], key: RollupKey) -> Rollup:
     for rollup in rollups:
         found = found.merged(rollup)
     return found
+
+
+def add_up(rollups: Iterable[Rollup], user: str | None = None) -> list[Rollup]:
+    """Return one rollup per kind and name, whatever the stretches and users; *user* goes into the keys."""
+    found: dict[RollupKey, Rollup] = {}
+    for rollup in rollups:
+        key = RollupKey(0, 0, rollup.key.kind, rollup.key.name, user or "")
+        present = found.get(key)
+        found[key] = rollup.moved(key) if present is None else present.merged(rollup)
+    return list(found.values())

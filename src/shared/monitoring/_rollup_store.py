@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from shared.errors import InvalidArgumentError
-from shared.monitoring._rollup import Rollup, RollupKey
+from shared.monitoring._rollup import Rollup, RollupKey, add_up
 from shared.runtime import after_fork_in_child
 
 
@@ -32,6 +32,13 @@ class RollupStore(Protocol):
             since: Begin.
             until: End.
             user: Only this user's; everybody's when None.
+        """
+        ...
+
+    def totals(self, since: float, until: float, *, user: str | None = None) -> Iterable[Rollup]:
+        """Return what :meth:`read` does, added up: one rollup per kind and name.
+
+        The key of each has start and width 0, and *user*, or no user when that is None.
         """
         ...
 
@@ -89,6 +96,10 @@ class MemoryRollupStore:
         with self._lock:
             rows = list(self._rows.values())
         return [row for row in rows if since <= row.key.start < until and user in (None, row.key.user)]
+
+    def totals(self, since: float, until: float, *, user: str | None = None) -> Iterable[Rollup]:
+        """See :class:`RollupStore`."""
+        return add_up(self.read(since, until, user=user), user)
 
     def downsample(self, before: float, width: int) -> int:
         """See :class:`RollupStore`."""
