@@ -16,9 +16,14 @@ from shared.api._handlers import ErrorHandlers
 from shared.api._options import LayerOptions
 from shared.runtime import Runtime
 
-__all__ = ["FlaskHandlers", "RuleLabels", "caller", "probe_view"]
+__all__ = ["FlaskHandlers", "RuleLabels", "caller", "probe_view", "template_of"]
 
 _CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
+
+
+def template_of(rule: str) -> str:
+    """Return a Flask rule in the spelling of the other frameworks."""
+    return _CONVERTER.sub(r"{\1}", rule)
 
 
 class RuleLabels:
@@ -48,7 +53,7 @@ class RuleLabels:
     def _label(self, rule: Any) -> str:
         label = self._labels.get(rule.rule)
         if label is None:
-            label = self._labels[rule.rule] = _CONVERTER.sub(r"{\1}", rule.rule)
+            label = self._labels[rule.rule] = template_of(rule.rule)
         return label
 
 

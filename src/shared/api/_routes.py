@@ -100,6 +100,14 @@ class RouteIndex:
         found = {leaf.template for leaf in self._walk(self._router, "", 0) if not leaf.is_router}
         return tuple(sorted(found))
 
+    def operations(self) -> tuple[tuple[str, str], ...]:
+        """Return method and template of every route that answers methods, sorted."""
+        found: set[tuple[str, str]] = set()
+        for leaf in self._walk(self._router, "", 0):
+            methods = getattr(leaf.route, "methods", None) or ()
+            found.update((str(method), leaf.template) for method in methods)
+        return tuple(sorted(found))
+
     def _rebuild(self, endpoint: Any) -> tuple[_Leaf, ...]:
         if self._rebuilds >= _MAX_REBUILDS:
             return ()

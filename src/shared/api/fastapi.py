@@ -59,6 +59,7 @@ __all__ = [
     "add_security_schemes",
     "install_error_handlers",
     "install_layer",
+    "operations",
     "uninstall",
 ]
 
@@ -170,6 +171,21 @@ def _document(app: FastAPI) -> None:
 
     app.openapi = openapi  # type: ignore[method-assign]
     record.add("openapi", openapi, lambda: app.__dict__.pop("openapi", None) and None)
+
+
+def operations(app: FastAPI) -> tuple[tuple[str, str], ...]:
+    """Return method and template of every route *app* has now, mounts and routers included.
+
+    Example:
+        >>> from fastapi import APIRouter, FastAPI
+        >>> app, router = FastAPI(), APIRouter(prefix="/v1")
+        >>> @router.get("/orders/{id}")
+        ... async def order(id: int): ...
+        >>> app.include_router(router)
+        >>> [each for each in operations(app) if "orders" in each[1]]
+        [('GET', '/v1/orders/{id}')]
+    """
+    return _starlette.operations(app)
 
 
 def add_health_routes(

@@ -26,7 +26,7 @@ from flask import Response as FlaskResponse
 
 from shared.api._envelope import success_bytes
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
-from shared.api._flask import FlaskHandlers, RuleLabels, caller, probe_view
+from shared.api._flask import FlaskHandlers, RuleLabels, caller, probe_view, template_of
 from shared.api._installed import installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
@@ -45,6 +45,7 @@ __all__ = [
     "enveloped",
     "install_error_handlers",
     "install_layer",
+    "operations",
     "uninstall",
 ]
 
@@ -206,6 +207,22 @@ def install_error_handlers(
             del table[Exception]
 
     record.add("error handlers", handlers, undo)
+
+
+def operations(app: Flask) -> tuple[tuple[str, str], ...]:
+    """Return method and template of every rule *app* has now.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = Flask("docs")
+        >>> app.add_url_rule("/orders/<int:id>", "order", lambda id: id, methods=["GET"])
+        >>> [each for each in operations(app) if "orders" in each[1]]
+        [('GET', '/orders/{id}'), ('HEAD', '/orders/{id}'), ('OPTIONS', '/orders/{id}')]
+    """
+    found = {
+        (method, template_of(rule.rule)) for rule in app.url_map.iter_rules() for method in rule.methods or ()
+    }
+    return tuple(sorted(found))
 
 
 def add_health_routes(

@@ -54,6 +54,7 @@ __all__ = [
     "add_metrics_route",
     "install_error_handlers",
     "install_layer",
+    "operations",
     "uninstall",
 ]
 
@@ -205,6 +206,18 @@ def install_error_handlers(
         >>> install_error_handlers(app, LayerOptions(error_format="problem"))
     """
     install_handlers(app, starlette_handlers, options, runtime)
+
+
+def operations(app: Starlette) -> tuple[tuple[str, str], ...]:
+    """Return method and template of every route *app* has now, mounts and routers included.
+
+    Example:
+        >>> from starlette.routing import Mount, Route
+        >>> orders = Route("/{id}", lambda request: None, methods=["GET"])
+        >>> operations(Starlette(routes=[Mount("/orders", routes=[orders])]))
+        (('GET', '/orders/{id}'), ('HEAD', '/orders/{id}'))
+    """
+    return RouteIndex(app.router).operations()
 
 
 def add_health_routes(

@@ -20,6 +20,7 @@ from shared.database._events import (
     TransactionRetried,
 )
 from shared.database._faults import translated
+from shared.database._health import operation_checks, outbox_check
 from shared.database._idempotency import (
     AsyncIdempotencyStore,
     AsyncInbox,
@@ -120,6 +121,8 @@ __all__ = [
     "include_name",
     "measure_database",
     "on_commit",
+    "operation_checks",
+    "outbox_check",
     "query_log",
     "requires",
     "seed",

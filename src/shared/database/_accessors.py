@@ -101,21 +101,28 @@ def measure_database(database: Database, metrics: "Metrics") -> Any:
     target = DatabaseMetrics(metrics)
 
     def finished(event: QueryFinished) -> None:
-        if event.database == name:
+        if event.database == name and not core.closed:
             target.operation(
                 event.system, event.operation, event.seconds, error_type=event.error_type, slow=event.slow
             )
 
     def waited(event: PoolWaited) -> None:
-        if event.database == name:
+        if event.database == name and not core.closed:
             target.waited(name, event.seconds, timed_out=event.timed_out)
-            now = core.snapshot()
-            target.pool(name, used=now.used, idle=now.idle, maximum=now.maximum, pending=now.waiting)
+
+    def read_pool() -> None:
+        if core.closed:
+            target.pool(name, used=0, idle=0, maximum=0)
+            stop()
+            return
+        now = core.snapshot()
+        target.pool(name, used=now.used, idle=now.idle, maximum=now.maximum, pending=now.waiting)
 
     name, core = database.name, database._core  # noqa: SLF001 - its other half
     stops = (
         database.events.subscribe(QueryFinished, finished),
         database.events.subscribe(PoolWaited, waited),
+        metrics.before_collection(read_pool),
     )
 
     def stop() -> None:

@@ -1,5 +1,6 @@
 """Connection pools that know how long somebody waited, and say so when nothing comes free."""
 
+import logging
 import threading
 from dataclasses import dataclass
 from time import perf_counter
@@ -102,6 +103,13 @@ class _Timed(QueuePool):
     """Adds the watch to a queue pool."""
 
     watch: PoolWatch
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.echo:
+            # By its module it would be told with our own lines; as SQLAlchemy's it follows
+            # the level of that library, which is WARNING unless LOG_LEVELS says otherwise.
+            self.logger = logging.getLogger("sqlalchemy.pool.TimedPool")
 
     def _do_get(self) -> "ConnectionPoolEntry":
         return self.watch.wait(self, super()._do_get)

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from shared.database._base import Base
+from shared.database._health import has_table
 from shared.database._types import Json
 from shared.monitoring import Rollup, RollupKey
 
@@ -99,12 +100,8 @@ class DatabaseRollupStore:
         Raises:
             SharedError: The database cannot be asked.
         """
-        name = PerformanceRollup.__tablename__
         with self._database.read() as session:
-            if self._database.system == "postgresql":
-                return session.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is not None
-            found = text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name")
-            return session.scalar(found, {"name": name}) is not None
+            return has_table(session, PerformanceRollup.__tablename__)
 
     def add(self, rollups: Sequence[Rollup]) -> None:
         """Add the numbers to those under the same keys, all or none of them."""

@@ -59,10 +59,31 @@ class OpenTelemetryBridge:
         token = self._context.attach(self._trace.set_span_in_context(made, context))
         return self._ours(current, parent), (made, token)
 
+    def record(self, finished: FinishedSpan) -> None:
+        """Hand over a span that has ended, under its parent; OpenTelemetry gives it ids of its own."""
+        trace = finished.trace
+        parent = trace._replace(span_id=trace.parent_id, parent_id="") if trace.parent_id else None
+        made = self._tracer.start_span(
+            finished.name,
+            context=self._parent_context(parent),
+            kind=self._kinds[finished.kind],
+            start_time=finished.start,
+        )
+        self._describe(made, finished)
+        made.end(finished.start + round(finished.duration * 1e9))
+
     def finish(self, handle: Any, finished: FinishedSpan) -> None:
         """End the span behind *handle* with what was found out."""
         made, token = handle
         made.update_name(finished.name)
+        self._describe(made, finished)
+        made.end(finished.start + round(finished.duration * 1e9))
+        # The end may run in another context than the beginning, as when a server
+        # closes a response from elsewhere.
+        with suppress(ValueError):
+            self._context.detach(token)
+
+    def _describe(self, made: Any, finished: FinishedSpan) -> None:
         for key, value in finished.attributes.items():
             if value is not None:
                 made.set_attribute(key, value)
@@ -71,11 +92,6 @@ class OpenTelemetryBridge:
         if finished.error is not None:
             made.set_attribute("error.type", finished.error)
             made.set_status(self._trace.Status(self._trace.StatusCode.ERROR, finished.message or None))
-        made.end(finished.start + round(finished.duration * 1e9))
-        # The end may run in another context than the beginning, as when a server
-        # closes a response from elsewhere.
-        with suppress(ValueError):
-            self._context.detach(token)
 
     # -- theirs as ours --------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from shared.context import TraceContext
 from shared.resilience._machine import BreakerState
 from shared.runtime import Events, current
 
@@ -210,6 +211,7 @@ class HttpCall(ResilienceEvent):
         status: The answer's status, or None when there was none.
         seconds: How long it took.
         error_type: Class of the error it becomes, or None.
+        trace: Its ids in the trace of the request, as they were sent along; None without one.
 
     Example:
         >>> HttpCall("payments", "GET", "/charges/{id}", status=200, seconds=0.05, error_type=None).status
@@ -221,6 +223,7 @@ class HttpCall(ResilienceEvent):
     status: int | None
     seconds: float
     error_type: str | None
+    trace: TraceContext | None = None
 
 
 def emit(events: Events | None, event: ResilienceEvent) -> None:

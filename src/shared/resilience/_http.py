@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shared.errors import SharedError
 from shared.resilience._http_base import HttpBase
-from shared.resilience._http_core import Call, outbound_headers, translate
+from shared.resilience._http_core import Call, outbound_headers, span_of, translate
 
 if TYPE_CHECKING:
     import httpx2
@@ -89,7 +89,8 @@ class ServiceClient(HttpBase):
     def _attempt(self, call: Call) -> Any:
         call.response = None
         limit, by_deadline = call.time_allowed()
-        headers = outbound_headers(call, limit)
+        span = span_of(call)
+        headers = outbound_headers(call, limit, span)
         started, error = self.clock(), None
         try:
             return self._exchange(call, headers, limit, started, by_deadline=by_deadline)
@@ -99,7 +100,7 @@ class ServiceClient(HttpBase):
                 raise
             raise error from exc
         finally:
-            self._told(call, started, error)
+            self._told(call, started, error, span)
             del error
 
     def _exchange(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shared.errors import SharedError
 from shared.resilience._http_base import HttpBase
-from shared.resilience._http_core import Call, outbound_headers, translate
+from shared.resilience._http_core import Call, outbound_headers, span_of, translate
 from shared.resilience._timeout import Timeout
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class AsyncServiceClient(HttpBase):
     async def _attempt(self, call: Call) -> Any:
         call.response = None
         limit, by_deadline = call.time_allowed()
-        headers = outbound_headers(call, limit)
+        span = span_of(call)
+        headers = outbound_headers(call, limit, span)
         started, error = self.clock(), None
         try:
             with Timeout(limit, name=call.service, clock=self.clock, events=self.events):
@@ -56,7 +57,7 @@ class AsyncServiceClient(HttpBase):
                 raise
             raise error from exc
         finally:
-            self._told(call, started, error)
+            self._told(call, started, error, span)
             del error
 
     async def _exchange(self, call: Call, headers: dict[str, str], limit: float) -> Any:

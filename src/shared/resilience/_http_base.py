@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared.constants import Header
+from shared.context import TraceContext
 from shared.errors import (
     ExternalServiceError,
     InvalidArgumentError,
@@ -189,11 +190,13 @@ class HttpBase:
             raise error
         return answer
 
-    def _told(self, call: Call, started: float, error: BaseException | None) -> None:
+    def _told(
+        self, call: Call, started: float, error: BaseException | None, span: TraceContext | None
+    ) -> None:
         status = None if call.response is None else call.response.status_code
         kind = None if error is None else type(error).__name__
         duration = self.clock() - started
-        emit(self.events, HttpCall(self.name, call.method, call.route, status, duration, kind))
+        emit(self.events, HttpCall(self.name, call.method, call.route, status, duration, kind, span))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} at {self._shown_url}>"

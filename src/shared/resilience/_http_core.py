@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from shared.constants import ErrorCode, Header
-from shared.context import current_context
+from shared.context import TraceContext, current_context
 from shared.errors import (
     BulkheadFullError,
     BusinessError,
@@ -24,7 +24,7 @@ from shared.errors import (
 from shared.resilience._deadline import Deadline
 from shared.resilience._retry_after import parse_retry_after
 
-__all__ = ["Call", "error_for_answer", "outbound_headers", "route_path", "translate", "unsent"]
+__all__ = ["Call", "error_for_answer", "outbound_headers", "route_path", "span_of", "translate", "unsent"]
 
 # Methods that may be repeated without asking. Source: RFC 9110, section 9.2.2.
 IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
@@ -107,7 +107,15 @@ def _segment(route: str, name: str, value: str) -> str:
         raise InvalidArgumentError(msg) from exc
 
 
-def outbound_headers(call: Call, limit: float) -> dict[str, str]:
+def span_of(call: Call) -> TraceContext | None:
+    """Return the ids of one try in the trace of the request; None where nothing is propagated."""
+    context = current_context()
+    if not call.propagate or context is None or context.trace is None:
+        return None
+    return context.trace.child()
+
+
+def outbound_headers(call: Call, limit: float, span: TraceContext | None = None) -> dict[str, str]:
     """Return the headers of one try: the caller's own, who is asking, and how long we wait.
 
     The deadline sent is the seconds *this try* may take: when it is over nobody waits
@@ -126,10 +134,9 @@ def outbound_headers(call: Call, limit: float) -> dict[str, str]:
     context = current_context()
     if context is not None:
         add(Header.CORRELATION_ID, context.correlation_id)
-        if context.trace is not None:
-            span = context.trace.child()
-            add(Header.TRACEPARENT, span.traceparent)
-            add(Header.TRACESTATE, span.tracestate)
+    if span is not None:
+        add(Header.TRACEPARENT, span.traceparent)
+        add(Header.TRACESTATE, span.tracestate)
     return headers
 
 

@@ -10,7 +10,7 @@ Example:
     >>> from shared.service import explain, install, uninstall
     >>> app = install(FastAPI(), service="orders")
     >>> [part.name for part in explain(app).parts if part.enabled][:3]
-    ['settings', 'logging', 'request_layer']
+    ['settings', 'logging', 'tracing']
     >>> uninstall(app)
 """
 

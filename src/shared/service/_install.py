@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from shared.errors import ConfigurationError
 from shared.runtime import use
 from shared.service._auth import add_auth, document_auth
+from shared.service._database import add_database
+from shared.service._errors import add_error_tracking
 from shared.service._explain import Explanation, Part
 from shared.service._limits import add_limits
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
+from shared.service._process import add_event_loop, add_report
+from shared.service._redis import add_redis
 from shared.service._service import Service
+from shared.service._tracing import add_tracing
 
 if TYPE_CHECKING:
     from shared.api import LayerOptions
@@ -26,16 +31,21 @@ A = TypeVar("A")
 PARTS: Final = (
     "settings",
     "logging",
+    "tracing",
     "request_layer",
     "access_log",
     "security_headers",
     "body_limit",
-    "tracing",
     "auth",
     "rate_limits",
     "errors",
+    "error_tracking",
     "resilience",
     "metrics",
+    "event_loop",
+    "database",
+    "redis",
+    "report",
     "health",
     "drain",
 )
@@ -46,7 +56,6 @@ _LAYER_PARTS: Final = {
     "access_log": ("one line per request", ("LOG_ACCESS", "LOG_ACCESS_SAMPLE", "LOG_SLOW_REQUEST_SECONDS")),
     "security_headers": ("security headers, by path", ("SECURITY_HEADERS", "DOCS_PATHS")),
     "body_limit": ("413 for larger bodies, declared or streamed", ("MAX_BODY_BYTES",)),
-    "tracing": ("W3C trace context continued", ()),
 }
 
 
@@ -172,6 +181,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
     auth = add_auth(service, authenticators)
     limits = add_limits(service)
     if "request_layer" not in service.without:
+        add_tracing(service)
         pipeline = face.install_layer(app, options, runtime=service.runtime, jobs=service.jobs)
         if "drain" not in service.without:
             pipeline.in_flight = service.lifecycle
@@ -187,11 +197,16 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")
         service.note(Part("errors", "every error leaves as an envelope or problem details", settings=shown))
-    if service.kind == "fastapi" and service.jobs:
+    if service.kind == "fastapi" and auth.enabled:
         document_auth(app, service, face)
+    add_error_tracking(service)
     add_resilience(service)
     if add_metrics(service):
         add_http_metrics(app, service, face, pipeline)
+    add_event_loop(service)
+    add_database(service)
+    add_redis(service)
+    add_report(service)
     if service.wants("health", "health, readiness and liveness probes"):
         _add_health(app, service, face)
     # Taken out as a whole: the face knows the order.

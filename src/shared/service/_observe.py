@@ -1,6 +1,7 @@
 """Join what does not know each other: requests, breakers and health to metrics and logs."""
 
-from typing import TYPE_CHECKING, Any
+import weakref
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.logging import get_logger
 from shared.monitoring import (
@@ -30,6 +31,9 @@ __all__ = ["add_http_metrics", "add_metrics", "add_resilience"]
 
 _METRICS = "requests, process, health and breakers counted"
 _RESILIENCE = "breakers in health, their events in the log"
+# Series at 0 must not use up what one metric may have.
+_MOST_ROUTES: Final = 400
+_SILENT: Final = frozenset({"HEAD", "OPTIONS"})
 
 
 def add_metrics(service: "Service") -> bool:
@@ -74,7 +78,29 @@ def add_http_metrics(app: Any, service: "Service", face: Any, pipeline: Any) -> 
         http = HttpMetrics(metrics, lifecycle=service.lifecycle)
         service.on_dismantle(pipeline.observe(http.on_finish))
         count_refusals(service, metrics)
+        _declare_routes(app, service, face, http)
     face.add_metrics_route(app, metrics, path=service.settings.monitoring.METRICS_PATH)
+
+
+def _declare_routes(app: Any, service: "Service", face: Any, http: HttpMetrics) -> None:
+    """Create the series of every route at 0: those that are born with an error are invisible to ``rate()``.
+
+    At start-up, and before each scrape for routes that came later.
+    """
+    reference = weakref.ref(app)
+    declared: set[tuple[str, str]] = set()
+
+    def declare() -> None:
+        target = reference()
+        if target is None or len(declared) >= _MOST_ROUTES:
+            return
+        for method, route in face.operations(target):
+            if method not in _SILENT and (method, route) not in declared and len(declared) < _MOST_ROUTES:
+                declared.add((method, route))
+                http.declare_route(method, route)
+
+    service.on_start(declare)
+    service.on_dismantle(get_metrics().before_collection(declare))
 
 
 def add_resilience(service: "Service") -> None:

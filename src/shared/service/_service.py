@@ -71,6 +71,8 @@ class Service:
         self._undo = ExitStack()
         self._kept: dict[type, Any] = {}
         self._running = False
+        self._begins: list[Callable[[], Callable[[], object] | None]] = []
+        self._ends = ExitStack()
         self.jobs: list[Any] = []
         self.runtime: Runtime
         self.runtime, self._owns_runtime = _claim()
@@ -106,6 +108,14 @@ class Service:
     def on_dismantle(self, undo: Callable[[], object]) -> None:
         """Call *undo* when the service is taken apart, before what was noted earlier."""
         self._undo.callback(undo)
+
+    def on_start(self, begin: Callable[[], Callable[[], object] | None]) -> None:
+        """Call *begin* at every start; what it returns is called when that run ends, last first."""
+        self._begins.append(begin)
+
+    def is_set(self, *names: str) -> bool:
+        """Tell whether somebody gave one of these settings a value; the default of a profile is nobody's."""
+        return any(self.settings.found(name).raws for name in names)
 
     def wants(self, name: str, does: str) -> bool:
         """Tell whether the part *name* is to be installed; one that is not is noted as such."""
@@ -166,6 +176,11 @@ class Service:
         if "drain" not in self.without:
             self._drain = DrainOnSignal(self.lifecycle)
             self._drain.install()
+        with use(self.runtime):
+            for begin in self._begins:
+                end = begin()
+                if end is not None:
+                    self._ends.callback(end)
         self.lifecycle.mark_ready()
 
     def _provide(self) -> None:
@@ -179,12 +194,14 @@ class Service:
         """End in order: no more traffic, work in flight, flush, close what was built."""
         if self._end():
             self.lifecycle.finish()
+            self._ends.close()
             self.runtime.close()
 
     async def astop(self) -> None:
         """Do :meth:`stop` without blocking the event loop."""
         if self._end():
             await self.lifecycle.afinish()
+            self._ends.close()
             await self.runtime.aclose()
 
     def _end(self) -> bool:

@@ -12,12 +12,17 @@ from shared.constants import Header
 from shared.context import TraceContext, bind, is_valid_id, request_context
 from shared.errors import ConfigurationError
 from shared.logging import get_logger
-from shared.monitoring import LifecycleChanged
+from shared.monitoring import LifecycleChanged, get_tracer
 from shared.runtime import Runtime, reset_default, use
+from shared.service._database import add_database
+from shared.service._errors import add_error_tracking
 from shared.service._explain import Explanation, Part
 from shared.service._observe import add_metrics, add_resilience
 from shared.service._probes import ProbeServer
+from shared.service._process import add_event_loop, add_report
+from shared.service._redis import add_redis
 from shared.service._service import Service
+from shared.service._tracing import add_tracing
 
 if TYPE_CHECKING:
     from shared.config import Settings
@@ -26,7 +31,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker", "worker"]
 
-_PARTS = ("logging", "resilience", "metrics", "health", "drain")
+_PARTS = (
+    "logging",
+    "tracing",
+    "error_tracking",
+    "resilience",
+    "metrics",
+    "event_loop",
+    "database",
+    "redis",
+    "report",
+    "health",
+    "drain",
+)
 
 
 def worker(
@@ -43,8 +60,9 @@ def worker(
         name: Name in logs, metrics and health.
         settings: As for :func:`~shared.service.install`.
         checks: As for :func:`~shared.service.install`.
-        without: ``"logging"``, ``"resilience"``, ``"metrics"``, ``"health"`` or
-            ``"drain"`` to leave out.
+        without: ``"logging"``, ``"tracing"``, ``"error_tracking"``, ``"resilience"``,
+            ``"metrics"``, ``"event_loop"``, ``"database"``, ``"redis"``, ``"report"``,
+            ``"health"`` or ``"drain"`` to leave out.
         health_port: Port on all addresses for ``/health``, ``/ready`` and
             ``/live``; 0 takes a free one, None serves none.
 
@@ -202,7 +220,7 @@ class Worker:
         with use(service.runtime), request_context(correlation_id=correlation_id, trace=trace) as context:
             bind(task=name, **fields)
             began = time.perf_counter()
-            with service.lifecycle.work(context):
+            with service.lifecycle.work(context), get_tracer().span(name, kind="consumer"):
                 try:
                     yield
                 except BaseException as exc:
@@ -229,8 +247,14 @@ class Worker:
             stack.callback(reset_default, reset_default(service.runtime))
             stack.callback(service.runtime.events.subscribe(LifecycleChanged, self._changed))
             self._take_signal(stack, service)
+            add_tracing(service)
+            add_error_tracking(service)
             add_resilience(service)
             add_metrics(service)
+            add_event_loop(service)
+            add_database(service)
+            add_redis(service)
+            add_report(service)
             self._serve_probes(stack, service)
             service.start()
             self._exit = stack.pop_all()

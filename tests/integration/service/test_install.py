@@ -216,7 +216,7 @@ def test_checks_appear_in_health_and_decide_readiness(make_app, shared_client):
 
 
 def test_unknown_part_is_refused_with_the_known_ones(make_app):
-    with pytest.raises(ConfigurationError, match=r"unknown part \(known: logging, request_layer"):
+    with pytest.raises(ConfigurationError, match=r"unknown part \(known: logging, tracing, request_layer"):
         install(make_app(), without=["metrix"])
 
 
@@ -447,7 +447,11 @@ def test_requests_are_still_counted_after_a_restart(asgi_app):
             client.get("/hello")
             text = client.get("/metrics").text
 
-    counted = [line for line in text.splitlines() if 'http_route="/hello"' in line and "_count{" in line]
+    counted = [
+        line
+        for line in text.splitlines()
+        if 'http_route="/hello"' in line and "_count{" in line and 'status_code="200"' in line
+    ]
     assert len(counted) == 1
     assert float(counted[0].rsplit(" ", 1)[1]) >= 1
 

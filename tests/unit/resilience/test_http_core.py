@@ -27,6 +27,7 @@ from shared.resilience._http_core import (
     error_for_answer,
     outbound_headers,
     route_path,
+    span_of,
     translate,
     unsent,
 )
@@ -112,7 +113,8 @@ def test_ids_trace_and_the_time_allowed_are_sent():
     trace = TraceContext.parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1")
 
     with request_context(correlation_id="c-1", trace=trace):
-        headers = outbound_headers(call_of(), 2.5)
+        call = call_of()
+        headers = outbound_headers(call, 2.5, span_of(call))
 
     parent = TraceContext.parse(headers["traceparent"])
     assert headers["X-Correlation-ID"] == "c-1"
@@ -133,6 +135,7 @@ def test_the_callers_own_headers_win_whatever_their_case():
 def test_outside_of_a_request_only_the_time_is_sent_and_to_strangers_nothing():
     assert outbound_headers(call_of(headers={"A": "1"}), 1.0) == {"A": "1", "X-Request-Deadline": "1.000"}
     with request_context(correlation_id="c-1"):
+        assert span_of(call_of(propagate=False)) is None
         assert outbound_headers(call_of(propagate=False), 1.0) == {}
 
 

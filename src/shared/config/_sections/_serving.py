@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from shared.config._field import Section, setting
 from shared.config._sections._common import (
@@ -199,6 +199,16 @@ class MonitoringSettings(Section):
         20.0, "Longest wait for running requests on shutdown, in seconds."
     )
     TRACE_SAMPLE_RATE: Rate = setting(1.0, "Share of requests that are traced, 0 to 1.")
+    OTLP_TRACES_ENDPOINT: HttpUrl | None = setting(
+        None,
+        "Address of the trace collector, such as http://collector:4318/v1/traces; none is off.",
+        aliases=("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",),
+    )
+    OTLP_HEADERS: SecretStr | None = setting(
+        None,
+        "Headers for the trace collector, such as api-key=abc,tenant=7.",
+        aliases=("OTEL_EXPORTER_OTLP_HEADERS",),
+    )
     SENTRY_DSN: HttpUrl | None = setting(None, "Address of the error tracker; none is off.", secret=True)
 
 
