@@ -16,7 +16,6 @@ from shared.monitoring import HealthCheck, HealthStatus
 
 if TYPE_CHECKING:
     from shared.database._core import Core
-    from shared.database._database import Database
 
 __all__ = ["checks_of", "has_table", "operation_checks", "outbox_check"]
 
@@ -37,7 +36,7 @@ def checks_of(core: "Core") -> list[HealthCheck]:
     return checks
 
 
-def operation_checks(find: "Callable[[], Database]", *, replicas: int = 0) -> list[HealthCheck]:
+def operation_checks(find: Callable[[], Any], *, replicas: int = 0) -> list[HealthCheck]:
     """Return the checks of a database that is looked up whenever one runs: it may be made anew meanwhile.
 
     Args:
@@ -71,7 +70,7 @@ def operation_checks(find: "Callable[[], Database]", *, replicas: int = 0) -> li
 
 
 def outbox_check(
-    find: "Callable[[], Database]",
+    find: Callable[[], Any],
     *,
     degraded_above: float = 60.0,
     unhealthy_above: float | None = None,

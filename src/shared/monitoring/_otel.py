@@ -1,5 +1,6 @@
 """Our spans as OpenTelemetry's, and its spans as ours: never both."""
 
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +42,17 @@ class OpenTelemetryBridge:
         self._trace: Final = trace
         self._tracer = (provider or trace.get_tracer_provider()).get_tracer("shared")
         self._kinds = {kind: trace.SpanKind[kind.name] for kind in SpanKind}
+
+    @classmethod
+    def if_configured(cls) -> "OpenTelemetryBridge | None":
+        """Return a bridge when the process has set a provider of OpenTelemetry, else None."""
+        trace = sys.modules.get("opentelemetry.trace")
+        if trace is None:
+            return None
+        # What stands in until one is set.
+        idle = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+        provider = trace.get_tracer_provider()
+        return None if isinstance(provider, idle) else cls(provider)
 
     # -- ours as theirs ------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """Join requests, SQL statements and calls to other services to the tracer."""
 
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -82,13 +81,8 @@ def _headers(text: str) -> Mapping[str, str]:
 
 def _bridge(tracer: Tracer) -> None:
     """Hand spans to OpenTelemetry when the process has configured its SDK: one tree, no span twice."""
-    sdk = sys.modules.get("opentelemetry.sdk.trace")
-    if sdk is None or tracer.bridge is not None:
-        return
-    from opentelemetry import trace
-
-    if isinstance(trace.get_tracer_provider(), sdk.TracerProvider):
-        tracer.bridge = OpenTelemetryBridge()
+    if tracer.bridge is None and (bridge := OpenTelemetryBridge.if_configured()) is not None:
+        tracer.bridge = bridge
         tracer.is_active = True
 
 

@@ -2,6 +2,7 @@
 
 import builtins
 import itertools
+import sys
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from opentelemetry import trace as otel
 
 from shared.context import RequestContext, TraceContext, get_trace, request_context
 from shared.errors import MissingDependencyError
-from shared.monitoring import OpenTelemetryBridge, RequestTracing, Tracer
+from shared.monitoring import FinishedSpan, OpenTelemetryBridge, RequestTracing, SpanKind, Tracer
 
 _numbers = itertools.count(1)
 INCOMING = TraceContext.parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=x")
@@ -258,3 +259,40 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(monkeypatch):
 
     with pytest.raises(MissingDependencyError, match=r"libs-shared\[otel\]"):
         OpenTelemetryBridge()
+
+
+def test_a_span_that_has_ended_is_handed_over_under_its_parent(tracer, provider):
+    finished = FinishedSpan(
+        "SELECT", SpanKind.CLIENT, INCOMING.child(), 1000, 0.5, {"db.system.name": "sqlite"}, "TimeoutError"
+    )
+
+    tracer.bridge.record(finished)
+
+    [made] = provider.ended
+    assert f"{made.parent.span_id:016x}" == INCOMING.span_id
+    assert made.attributes == {"db.system.name": "sqlite", "error.type": "TimeoutError"}
+    assert made.ended == 1000 + 500_000_000
+
+
+def test_a_span_without_a_parent_begins_a_trace_of_theirs(tracer, provider):
+    tracer.bridge.record(FinishedSpan("SELECT", SpanKind.CLIENT, TraceContext.new(), 1000, 0.5))
+
+    assert not provider.ended[0].parent.is_valid
+
+
+def test_a_provider_the_process_has_set_is_bridged(monkeypatch, provider):
+    before = OpenTelemetryBridge.if_configured()
+    monkeypatch.setattr(otel, "_TRACER_PROVIDER", provider)
+
+    bridge = OpenTelemetryBridge.if_configured()
+    with Tracer(bridge=bridge).span("work"):
+        pass
+
+    assert before is None
+    assert [each.name for each in provider.ended] == ["work"]
+
+
+def test_where_opentelemetry_is_not_loaded_there_is_nothing_to_bridge(monkeypatch):
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace")
+
+    assert OpenTelemetryBridge.if_configured() is None
