@@ -3,8 +3,10 @@
 import asyncio
 import os
 import shutil
+import sqlite3
 import tempfile
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +21,7 @@ __all__ = ["BEGIN", "MemoryFile", "arm", "connect_arguments"]
 #: Execution option of an engine: the statement that begins its transactions; None for none.
 BEGIN: Final = "shared_begin"
 _WRITER: Final = "shared_writer"
+_TURN: Final = 0.005  # seconds between two tries to switch to the write-ahead log
 
 
 class MemoryFile:
@@ -68,7 +71,6 @@ def arm(engine: Engine, *, read_only: bool, durable: bool, busy_timeout: float) 
     pragmas = [
         f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}",
         "PRAGMA foreign_keys = ON",
-        "PRAGMA journal_mode = WAL",
         f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}",
     ]
     if read_only:
@@ -80,11 +82,35 @@ def arm(engine: Engine, *, read_only: bool, durable: bool, busy_timeout: float) 
         try:
             for pragma in pragmas:
                 cursor.execute(pragma)
+            _write_ahead(connection, cursor, busy_timeout)
         finally:
             cursor.close()
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", _Begin())
+
+
+def _write_ahead(connection: Any, cursor: Any, busy_timeout: float) -> None:
+    """Switch to the write-ahead log, once per file; connections that open it together take turns.
+
+    SQLite does not wait for the others when it switches, whatever the busy timeout says.
+    """
+    until = time.monotonic() + busy_timeout
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode")
+            if str(cursor.fetchone()[0]).lower() != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+                cursor.fetchone()
+        except sqlite3.OperationalError as exc:
+            if getattr(exc, "sqlite_errorname", "") != "SQLITE_BUSY" or time.monotonic() >= until:
+                raise
+        else:
+            return
+        if hasattr(connection, "run_async"):
+            connection.run_async(lambda _driver: asyncio.sleep(_TURN))
+        else:
+            time.sleep(_TURN)
 
 
 class _Begin:
