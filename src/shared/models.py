@@ -9,6 +9,16 @@ Example:
     True
 """
 
+from shared.agents import (
+    Agent,
+    AgentConfig,
+    AgentInteraction,
+    Conversation,
+    Message,
+    Task,
+    TaskExecution,
+)
+from shared.auth import StoredRole, TokenFamily, TokenMark, User, UserRole
 from shared.commerce import (
     Asset,
     AssetBalance,
@@ -24,6 +34,9 @@ from shared.commerce import (
 from shared.database import Base, IdempotencyKey, InboxMessage, OutboxMessage
 
 __all__ = [
+    "Agent",
+    "AgentConfig",
+    "AgentInteraction",
     "Asset",
     "AssetBalance",
     "AssetEntry",
@@ -31,11 +44,20 @@ __all__ = [
     "Balance",
     "BalanceEntry",
     "Base",
+    "Conversation",
     "IdempotencyKey",
     "InboxMessage",
     "InventoryItem",
     "InventoryReservation",
+    "Message",
     "Order",
     "OrderItem",
     "OutboxMessage",
+    "StoredRole",
+    "Task",
+    "TaskExecution",
+    "TokenFamily",
+    "TokenMark",
+    "User",
+    "UserRole",
 ]

@@ -12,6 +12,8 @@ Example:
     ('123', 'user@example.com')
 """
 
+from typing import TYPE_CHECKING
+
 from shared.auth._auth_request import AuthRequest, PlainRequest
 from shared.auth._authenticators import Authenticator, Authenticators, BearerAuthenticator, Identified
 from shared.auth._authorize import authorize, explain_access, is_allowed
@@ -88,15 +90,23 @@ from shared.auth._token_store_redis import AsyncRedisTokenStore, RedisTokenStore
 from shared.auth._token_store_sql import AsyncSqlTokenStore, SqlTokenStore
 from shared.auth._token_tables import TokenFamily, TokenMark
 
+if TYPE_CHECKING:
+    from shared.auth._tables_users import StoredRole, User, UserRole
+    from shared.auth._user_dao import RoleDAO, UserDAO
+    from shared.auth._user_dao_async import AsyncRoleDAO, AsyncUserDAO
+    from shared.auth._user_entities import NewUser, UserEntity
+
 __all__ = [
     "AccessDenied",
     "Advance",
     "Argon2Cost",
     "AsyncMemoryTokenStore",
     "AsyncRedisTokenStore",
+    "AsyncRoleDAO",
     "AsyncSqlTokenStore",
     "AsyncTokenService",
     "AsyncTokenStore",
+    "AsyncUserDAO",
     "AuthRequest",
     "AuthenticationFailed",
     "Authenticator",
@@ -114,6 +124,7 @@ __all__ = [
     "KeyStatus",
     "MemoryTokenStore",
     "NativeBackend",
+    "NewUser",
     "PasswordManager",
     "PasswordPolicy",
     "PlainRequest",
@@ -121,9 +132,11 @@ __all__ = [
     "RedisTokenStore",
     "Requirement",
     "Role",
+    "RoleDAO",
     "Roles",
     "SignatureBackend",
     "SqlTokenStore",
+    "StoredRole",
     "TokenEvent",
     "TokenFamily",
     "TokenMark",
@@ -135,6 +148,10 @@ __all__ = [
     "TokenService",
     "TokenStore",
     "TokensRevoked",
+    "User",
+    "UserDAO",
+    "UserEntity",
+    "UserRole",
     "aconsume_email_verification_token",
     "aconsume_password_reset_token",
     "acreate_refresh_token",
@@ -186,3 +203,31 @@ __all__ = [
     "verify_password",
     "verify_token",
 ]
+
+# Users are loaded when they are asked for: a service with users of its own may have a
+# class of the same name. Guarded: an unguarded module __getattr__ makes type checkers
+# accept every misspelt name of this package.
+if not TYPE_CHECKING:
+    _LAZY = {
+        "AsyncRoleDAO": "_user_dao_async",
+        "AsyncUserDAO": "_user_dao_async",
+        "NewUser": "_user_entities",
+        "RoleDAO": "_user_dao",
+        "StoredRole": "_tables_users",
+        "User": "_tables_users",
+        "UserDAO": "_user_dao",
+        "UserEntity": "_user_entities",
+        "UserRole": "_tables_users",
+    }
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name not in _LAZY:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted(__all__)
