@@ -7,6 +7,8 @@ and :mod:`shared.api.flask` put it into applications, :mod:`shared.api.asgi` and
 
 from shared.api._accept import prefers_problem
 from shared.api._auth_job import AuthenticationJob
+from shared.api._cors import CorsPolicy
+from shared.api._csrf import CsrfPolicy
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
@@ -25,6 +27,8 @@ __all__ = [
     "AccessSink",
     "AuthenticationJob",
     "ClientAddress",
+    "CorsPolicy",
+    "CsrfPolicy",
     "Envelope",
     "ErrorBody",
     "ErrorEnvelope",

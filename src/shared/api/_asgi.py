@@ -26,7 +26,14 @@ _BODYLESS: Final = frozenset({"1.0", "1.1"})
 _WHOLE_FILES: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 _NO_BODY: Final = frozenset({204, 304})
 _WATCHED: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"x-correlation-id", b"x-request-id", b"traceparent"}
+    {
+        b"content-length",
+        b"traceparent",
+        b"transfer-encoding",
+        b"x-correlation-id",
+        b"x-request-deadline",
+        b"x-request-id",
+    }
 )
 _COMPLETED: Final = Outcome.COMPLETED
 _SECURE: Final = frozenset({"https", "wss"})
@@ -74,7 +81,18 @@ class AsgiHeaders:
 class AsgiConnection(Exchange):
     """An exchange over ASGI: the request's side, the same for HTTP and websockets."""
 
-    __slots__ = ("_layer", "_length", "_muted", "_pipeline", "_receive", "_send", "may_have_body", "scope")
+    __slots__ = (
+        "_deadline",
+        "_layer",
+        "_length",
+        "_muted",
+        "_pipeline",
+        "_receive",
+        "_send",
+        "has_deadline",
+        "may_have_body",
+        "scope",
+    )
 
     # Does not call the base: one flat constructor is a tenth of the layer's cost less.
     def __init__(self, layer: Layer, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +114,7 @@ class AsgiConnection(Exchange):
         self.error = None
         self.finished = self.too_large = self._muted = False
         self.started = pipeline.clock()
-        correlation = request = parent = length = None
+        correlation = request = parent = length = deadline = None
         has_body = False
         for name, value in scope["headers"]:
             if name in _WATCHED:
@@ -108,9 +126,13 @@ class AsgiConnection(Exchange):
                     correlation = value
                 elif name == b"traceparent":
                     parent = value
+                elif name == b"x-request-deadline":
+                    deadline = value
                 else:
                     has_body = True
         self._length = length
+        self.has_deadline = deadline is not None or pipeline.request_timeout is not None
+        self._deadline = deadline
         # HTTP/2 does not announce a body.
         self.may_have_body = has_body or scope.get("http_version", "1.1") not in _BODYLESS
         if parent is None and pipeline.traces:
@@ -196,6 +218,11 @@ class HttpExchange(AsgiConnection):
         declared = self._length
         return None if declared is None else self._pipeline.check_length(declared.decode("latin-1"))
 
+    def begin_deadline(self) -> SharedError | None:
+        """Put the deadline into the context; return the error when it has passed already."""
+        header = self._deadline
+        return self._pipeline.set_deadline(self.context, None if header is None else header.decode("latin-1"))
+
     async def receive(self) -> Message:
         """Pass the body on while it stays below the limit."""
         message = await self._receive()
@@ -274,6 +301,12 @@ class HttpExchange(AsgiConnection):
         body = b"" if self.method == "HEAD" or reply.status in _NO_BODY else reply.body
         await self.send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+    async def time_out(self) -> None:
+        """Answer that time is up."""
+        error = self._pipeline.too_late()
+        log_error(self, error, error)
+        await self._answer_or_leave(error)
 
     # -- endings ---------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from shared.api._content import checked_types
+from shared.api._cors import CorsPolicy
+from shared.api._csrf import CsrfPolicy
 from shared.constants import DEFAULT_API_VERSION, Environment
 from shared.errors import ConfigurationError
 
@@ -29,6 +32,15 @@ class LayerOptions:
             sent, for test clients and debuggers that want to see it.
         max_body_bytes: Largest request body, in bytes, by declared length and as it
             streams; None for no limit.
+        content_types: Media types a body may have, such as ``"application/json"`` or
+            ``"multipart/*"``; other bodies, encoded ones and JSON that is not UTF-8 get
+            a 415. None looks at nothing.
+        request_timeout: Seconds until the answer must begin, or None. The earlier of this
+            and the caller's ``X-Request-Deadline`` is the deadline of the request's
+            context. When it passes, ASGI answers 504 and cancels the handler; WSGI
+            cannot interrupt a handler and only lets everybody inside know.
+        cors: Which pages of other origins may call, or None.
+        csrf: How requests with cookies prove where they came from, or None.
         security_headers: Name of a policy (``"api"``, ``"web"``, ``"seed"``,
             ``"off"``) or a policy of your own.
         docs_paths: Paths that get the policy ``docs``: interactive documentation pages.
@@ -54,6 +66,10 @@ class LayerOptions:
     expose_error_details: bool = False
     reraise_errors: bool = False
     max_body_bytes: int | None = 1_048_576
+    content_types: tuple[str, ...] | None = None
+    request_timeout: float | None = None
+    cors: CorsPolicy | None = None
+    csrf: CsrfPolicy | None = None
     security_headers: "str | HeaderPolicy" = "api"
     docs_paths: tuple[str, ...] = ("/docs", "/redoc", "/openapi.json")
     trace: bool = True
@@ -66,6 +82,12 @@ class LayerOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "docs_paths", tuple(self.docs_paths))
         object.__setattr__(self, "quiet_paths", frozenset(self.quiet_paths))
+        if self.content_types is not None:
+            object.__setattr__(self, "content_types", checked_types(self.content_types))
+        _require(
+            self.request_timeout is None or 0.0 < self.request_timeout < float("inf"),
+            f"request_timeout is more than 0 seconds, or None, got {self.request_timeout!r}",
+        )
         _require(
             self.error_format in ("envelope", "problem"),
             f"error_format {self.error_format!r} is unknown: one of envelope, problem",
@@ -93,6 +115,10 @@ class LayerOptions:
             "problem_base_url": str(api.PROBLEM_BASE_URL),
             "expose_error_details": app.ENVIRONMENT != Environment.PRODUCTION if expose is None else expose,
             "max_body_bytes": api.MAX_BODY_BYTES,
+            "content_types": tuple(api.REQUEST_CONTENT_TYPES) or None,
+            "request_timeout": api.REQUEST_TIMEOUT_SECONDS,
+            "cors": CorsPolicy.from_settings(api),
+            "csrf": CsrfPolicy.from_settings(settings),
             "security_headers": str(api.SECURITY_HEADERS),
             "docs_paths": tuple(api.DOCS_PATHS),
             "access_log": log.LOG_ACCESS,

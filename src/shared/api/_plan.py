@@ -17,7 +17,7 @@ from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
 from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
 from shared.api._options import LayerOptions
 from shared.context import RequestContext, TraceContext, is_valid_id, new_identity
-from shared.errors import BadRequestError, ErrorMap, PayloadTooLargeError, SharedError
+from shared.errors import BadRequestError, DeadlineExceededError, ErrorMap, PayloadTooLargeError, SharedError
 from shared.runtime import Runtime, current
 
 __all__ = ["Observer", "Plan", "asynchronous_only", "log_error", "untold_route"]
@@ -51,6 +51,7 @@ class Plan:
     on_request: tuple[Callable[[Exchange], Reply | SharedError | None], ...]
     on_request_async: tuple[tuple[Callable[[Exchange], Any], bool], ...]
     on_headers: tuple[Callable[[Exchange, int, ResponseHeaders], None], ...]
+    request_timeout: float | None
     traces: bool
     awaits: bool
     decorates: bool
@@ -74,7 +75,8 @@ class Plan:
         self.limit = options.max_body_bytes
         self.renderer = ErrorRenderer.from_options(options, runtime.get(ErrorMap, lambda _: ErrorMap()))
         self.in_flight = in_flight
-        self.jobs = tuple(jobs)
+        self.jobs = (*_built_in_jobs(options), *jobs)
+        self.request_timeout = options.request_timeout
         self.on_request = tuple(job.on_request for job in self.jobs if _overrides(job, "on_request"))
         self.on_request_async = tuple(
             (job.on_request_async, True) if _overrides(job, "on_request_async") else (job.on_request, False)
@@ -143,6 +145,34 @@ class Plan:
         if correlation is None or not is_valid_id(correlation):
             correlation = request_id if trace is None else trace.trace_id
         return RequestContext(correlation, request_id, trace)
+
+    def set_deadline(self, context: RequestContext, header: str | None) -> SharedError | None:
+        """Put the moment by which the answer must begin into *context*.
+
+        Args:
+            context: Of the request.
+            header: Value of ``X-Request-Deadline``: seconds left, unchecked. What is no
+                number is as good as none.
+
+        Returns:
+            The error for a deadline that has passed already, or None.
+        """
+        from shared.resilience import Deadline
+
+        limit = self.request_timeout
+        asked = None if header is None else Deadline.from_header(header)
+        if asked is None:
+            if limit is None:
+                return None
+            asked = Deadline.after(limit)
+        elif limit is not None:
+            asked = min(asked, Deadline.after(limit), key=lambda deadline: deadline.at)
+        context.deadline = asked.at
+        return self.too_late() if asked.expired else None
+
+    def too_late(self) -> DeadlineExceededError:
+        """Return the error for an answer that could not be begun in time."""
+        return DeadlineExceededError("the time allowed for the request has passed", retryable=False)
 
     def check_length(self, declared: str) -> SharedError | None:
         """Return the error for a declared body length that cannot be served, or None.
@@ -328,6 +358,24 @@ def asynchronous_only(jobs: Iterable[Job]) -> list[str]:
         for job in jobs
         if _overrides(job, "on_request_async") and not _overrides(job, "on_request")
     ]
+
+
+def _built_in_jobs(options: LayerOptions) -> list[Job]:
+    """Return the layer's own jobs in the order in which they decide: preflights before all others."""
+    found: list[Job] = []
+    if options.cors is not None:
+        from shared.api._cors import CorsJob
+
+        found.append(CorsJob(options.cors))
+    if options.csrf is not None:
+        from shared.api._csrf import CsrfJob
+
+        found.append(CsrfJob(options.csrf))
+    if options.content_types is not None:
+        from shared.api._content import ContentJob
+
+        found.append(ContentJob(options.content_types))
+    return found
 
 
 def _overrides(job: Job, name: str) -> bool:

@@ -220,6 +220,10 @@ class WsgiExchange(Exchange):
             environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self)
         return None
 
+    def begin_deadline(self) -> SharedError | None:
+        """Put the deadline into the context; return the error when it has passed already."""
+        return self._pipeline.set_deadline(self.context, self.environ.get("HTTP_X_REQUEST_DEADLINE"))
+
     def count(self, chunk: bytes) -> bytes:
         """Count what was read of the body; raises above the limit."""
         self.bytes_received += len(chunk)

@@ -5,6 +5,7 @@ from typing import Any
 from shared.api._asgi import App, Fallback, HttpExchange, Receive, RouteOf, Scope, Send, no_route
 from shared.api._exchange import EXCHANGE_KEY, Outcome
 from shared.api._pipeline import Pipeline
+from shared.api._time_limit import TimeLimit
 from shared.api._websocket import WebSocketExchange
 from shared.context import enter_context, leave_context
 from shared.runtime import enter_runtime, leave_runtime
@@ -61,29 +62,39 @@ class AsgiLayer:
         in_flight = pipeline.in_flight
         if in_flight is not None:
             in_flight.enter(exchange)
+        limit: TimeLimit | None = None
+        send = exchange.send
         try:
             refusal: Any = None
             if exchange.may_have_body:
-                refusal = exchange.refuse_body()
-                receive = exchange.receive
+                refusal, receive = exchange.refuse_body(), exchange.receive
+            if exchange.has_deadline and refusal is None:
+                refusal = exchange.begin_deadline()
+                if refusal is None and pipeline.request_timeout is not None:
+                    limit = TimeLimit(exchange)
+                    send = limit.send
             if pipeline.on_request_async and refusal is None:
                 if pipeline.awaits:
                     refusal = await pipeline.ask_jobs_async(exchange)
                 else:
                     refusal = pipeline.ask_jobs(exchange)
             if refusal is None:
-                await self.app(scope, receive, exchange.send)
-                if not exchange.finished:
+                await self.app(scope, receive, send)
+                if not (exchange.finished or (limit is not None and limit.expired)):
                     await exchange.settle()
-            else:
+            elif limit is None or not limit.expired:
                 await exchange.answer(refusal)
         except Exception as exc:  # noqa: BLE001 - the outermost layer answers for everything
-            await exchange.fail(exc)
+            if limit is None or not limit.expired:
+                await exchange.fail(exc)
         except BaseException as exc:
-            exchange.error = exc
-            exchange.abandon(Outcome.CANCELLED)
-            raise
+            if limit is None or not limit.is_ours(exc):
+                exchange.error = exc
+                exchange.abandon(Outcome.CANCELLED)
+                raise
         finally:
+            if limit is not None:
+                await limit.stop()
             # Without this the two would keep each other until the garbage collector comes.
             scope.pop(EXCHANGE_KEY, None)
             if in_flight is not None:

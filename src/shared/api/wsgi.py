@@ -75,6 +75,10 @@ class WsgiLayer:
                     or "wsgi.input_terminated" in environ  # HTTP/2 announces no length
                 ):
                     refusal = exchange.bound_input()
+                if refusal is None and (
+                    pipeline.request_timeout is not None or "HTTP_X_REQUEST_DEADLINE" in environ
+                ):
+                    refusal = exchange.begin_deadline()
                 if pipeline.on_request and refusal is None:
                     refusal = pipeline.ask_jobs(exchange)
                 if refusal is None:

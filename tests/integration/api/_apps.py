@@ -162,17 +162,19 @@ class Reply(NamedTuple):
 class Service:
     """One of the three applications with the layer and the handlers in it."""
 
-    def __init__(self, framework, options, runtime, lines):
+    def __init__(self, framework, options, runtime, lines, **more):
         self.framework = framework
         make, self.module = FRAMEWORKS[framework]
         self.app = make()
-        self.pipeline = self.module.install_layer(self.app, options, runtime=runtime, access=lines)
+        self.pipeline = self.module.install_layer(self.app, options, runtime=runtime, access=lines, **more)
         self.module.install_error_handlers(self.app)
 
     def call(self, method, path, *, headers=None, body=None):
         headers = dict(headers or {})
         if self.framework == "flask":
-            answer = self.app.test_client().open(path, method=method, headers=headers, data=body)
+            answer = self.app.test_client(use_cookies=False).open(
+                path, method=method, headers=headers, data=body
+            )
             return Reply(answer.status_code, {k.lower(): v for k, v in answer.headers}, answer.data)
         client = TestClient(self.app, follow_redirects=False)
         answer = client.request(method, path, headers=headers, content=body)

@@ -33,8 +33,8 @@ def framework(request):
 
 @pytest.fixture
 def make_service(framework, runtime, lines):
-    def make(options=None):
-        return Service(framework, options, runtime, lines)
+    def make(options=None, **more):
+        return Service(framework, options, runtime, lines, **more)
 
     return make
 

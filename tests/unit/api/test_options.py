@@ -1,6 +1,6 @@
 import pytest
 
-from shared.api import LayerOptions
+from shared.api import CorsPolicy, CsrfPolicy, LayerOptions
 from shared.config import Settings, override_settings
 from shared.errors import ConfigurationError
 
@@ -60,6 +60,19 @@ def test_details_of_a_500_are_hidden_in_production_only(environment, explicit, s
         MAX_BODY_BYTES = 10
         SECURITY_HEADERS = "seed"
         DOCS_PATHS = ["/d"]
+        REQUEST_CONTENT_TYPES = ["application/json"]
+        REQUEST_TIMEOUT_SECONDS = 5.0
+        CORS_ORIGINS = ["https://app.example.com"]
+        CORS_ALLOW_CREDENTIALS = True
+        CORS_ALLOW_METHODS = ["get"]
+        CORS_ALLOW_HEADERS = ["X-A"]
+        CORS_MAX_AGE = 7
+
+    class Security:
+        CSRF_PROTECTION = "origin"
+        CSRF_SECRET_KEY = None
+        CSRF_SESSION_COOKIE = "sid"
+        CSRF_TRUSTED_ORIGINS = ["https://partner.example.com"]
 
     class Logging:
         LOG_ACCESS = True
@@ -68,7 +81,7 @@ def test_details_of_a_500_are_hidden_in_production_only(environment, explicit, s
         LOG_QUIET_PATHS = ["/ping"]
 
     class Given:
-        app, api, logging = App, Api, Logging
+        app, api, logging, security = App, Api, Logging, Security
 
     options = LayerOptions.from_settings(Given, server_timing=True)
 
@@ -80,6 +93,18 @@ def test_details_of_a_500_are_hidden_in_production_only(environment, explicit, s
         max_body_bytes=10,
         security_headers="seed",
         docs_paths=("/d",),
+        content_types=("application/json",),
+        request_timeout=5.0,
+        cors=CorsPolicy(
+            origins=("https://app.example.com",),
+            credentials=True,
+            methods=("GET",),
+            headers=("X-A",),
+            max_age=7,
+        ),
+        csrf=CsrfPolicy(
+            trusted_origins=("https://partner.example.com", "https://app.example.com"), session_cookie="sid"
+        ),
         access_sample=0.5,
         slow_seconds=2.0,
         quiet_paths=frozenset({"/ping"}),
@@ -90,3 +115,22 @@ def test_details_of_a_500_are_hidden_in_production_only(environment, explicit, s
 def test_options_come_from_real_settings():
     with override_settings(MAX_BODY_BYTES=123) as settings:
         assert LayerOptions.from_settings(settings).max_body_bytes == 123
+
+
+def test_settings_ask_for_none_of_what_is_opt_in():
+    with override_settings() as settings:
+        options = LayerOptions.from_settings(settings)
+
+    assert (options.cors, options.csrf, options.content_types, options.request_timeout) == (None,) * 4
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_time_limit_is_a_positive_number_of_seconds(seconds):
+    with pytest.raises(ConfigurationError, match="request_timeout"):
+        LayerOptions(request_timeout=seconds)
+
+
+@pytest.mark.parametrize("kind", ["json", "application/", "a/b/c", "application/json; charset=utf-8", "*/*"])
+def test_content_type_has_two_parts(kind):
+    with pytest.raises(ConfigurationError, match="content type"):
+        LayerOptions(content_types=(kind,))

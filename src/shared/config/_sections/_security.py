@@ -7,7 +7,7 @@ from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from shared.config._field import Section, setting
-from shared.config._sections._common import Printable
+from shared.config._sections._common import LOWER, Origin, Printable
 
 
 def _is_key(secret: SecretStr) -> SecretStr:
@@ -84,6 +84,19 @@ class SecuritySettings(Section):
         "Key that signs CSRF tokens, at least 32 bytes. "
         "In development and testing an absent one is generated for the process.",
         generated=True,
+    )
+    CSRF_PROTECTION: Annotated[Literal["off", "origin", "token"], LOWER] = setting(
+        "off",
+        "What a request with cookies that changes something must show: nothing, that it comes from an origin "
+        "of ours, or the token of its session as well.",
+    )
+    CSRF_SESSION_COOKIE: Printable = setting(
+        "session", "Name of the cookie whose session CSRF tokens belong to."
+    )
+    CSRF_TRUSTED_ORIGINS: list[Origin] = setting(
+        [],
+        "Other origins whose pages may send requests with cookies.",
+        expects="a list of origins such as https://app.example.com, separated by commas or as JSON",
     )
     API_KEY_PEPPER: SecretStr | None = setting(
         None,

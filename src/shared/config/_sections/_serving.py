@@ -69,6 +69,13 @@ class APISettings(Section):
         600, "How long a browser may remember the answer, in seconds.", ge=0, le=86_400
     )
     MAX_BODY_BYTES: int = setting(1_048_576, "Largest request body, in bytes.", ge=1)
+    REQUEST_CONTENT_TYPES: list[str] = setting(
+        [],
+        "Media types a request body may have, such as application/json or multipart/*; none is any.",
+    )
+    REQUEST_TIMEOUT_SECONDS: Seconds | None = setting(
+        None, "Longest time until an answer begins, in seconds; none is no limit."
+    )
     ERROR_FORMAT: Annotated[Literal["envelope", "problem"], LOWER] = setting(
         "envelope", "Shape of error answers: the envelope, or problem details (RFC 9457)."
     )
