@@ -7,8 +7,6 @@ and :mod:`shared.api.flask` put it into applications, :mod:`shared.api.asgi` and
 
 from shared.api._accept import prefers_problem
 from shared.api._auth_job import AuthenticationJob
-from shared.api._cors import CorsPolicy
-from shared.api._csrf import CsrfPolicy
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
@@ -20,6 +18,7 @@ from shared.api._limits import RateLimits, RequestLimited
 from shared.api._models import Envelope, ErrorBody, ErrorEnvelope, Problem
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
+from shared.api._policies import CorsPolicy, CsrfPolicy
 from shared.api._validation import load_model, validation_error
 
 __all__ = [

@@ -6,28 +6,14 @@ from typing import Final
 
 from shared.api._exchange import Exchange
 from shared.api._jobs import Job
-from shared.errors import ConfigurationError, SharedError, UnsupportedMediaTypeError
+from shared.api._policies import checked_types
+from shared.errors import SharedError, UnsupportedMediaTypeError
 
-__all__ = ["ContentJob", "checked_types"]
+__all__ = ["ContentJob"]
 
-_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:\*|[a-z0-9!#$&^_.+-]+)\Z").match
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE).search
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _MAX_LENGTH: Final = 256
-
-
-def checked_types(given: Iterable[str]) -> tuple[str, ...]:
-    """Return media types in lower case.
-
-    Raises:
-        ConfigurationError: One is neither ``type/subtype`` nor ``type/*``.
-    """
-    types = tuple(kind.strip().lower() for kind in given)
-    for kind in types:
-        if not _TYPE(kind):
-            msg = f"content type {kind!r} must read type/subtype or type/*"
-            raise ConfigurationError(msg)
-    return types
 
 
 class ContentJob(Job):

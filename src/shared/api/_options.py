@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from shared.api._content import checked_types
-from shared.api._cors import CorsPolicy
-from shared.api._csrf import CsrfPolicy
+from shared.api._policies import CorsPolicy, CsrfPolicy, checked_types
 from shared.constants import DEFAULT_API_VERSION, Environment
 from shared.errors import ConfigurationError
 

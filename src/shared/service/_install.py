@@ -11,6 +11,7 @@ from shared.runtime import use
 from shared.service._auth import add_auth, document_auth
 from shared.service._database import add_database
 from shared.service._errors import add_error_tracking
+from shared.service._edge import left_out, note_edge
 from shared.service._explain import Explanation, Part
 from shared.service._limits import add_limits
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
@@ -36,6 +37,11 @@ PARTS: Final = (
     "access_log",
     "security_headers",
     "body_limit",
+    "tracing",
+    "cors",
+    "csrf",
+    "content_types",
+    "time_limit",
     "auth",
     "rate_limits",
     "errors",
@@ -189,6 +195,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
         for name, (does, names) in _LAYER_PARTS.items():
             if service.wants(name, does):
                 service.note(Part(name, does, settings=service.show(*names)))
+        note_edge(service, options)
     else:
         service.wants("request_layer", "ids, access log, headers, limits")
     service.note(auth)
@@ -239,7 +246,7 @@ def _add_health(app: Any, service: Service, face: Any) -> None:
 def _options(service: Service) -> "LayerOptions":
     from shared.api import LayerOptions
 
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = left_out(service)
     if "access_log" in service.without:
         overrides["access_log"] = False
     if "security_headers" in service.without:

@@ -505,3 +505,42 @@ def test_breakers_and_bulkheads_are_read_when_metrics_are_collected(make_app, sh
 
 def _refuse():
     raise ConnectionError("no")
+
+
+# --- what only the settings turn on ------------------------------------------------------
+
+EDGE = {
+    "cors": {"CORS_ORIGINS": ["https://app.example.com"]},
+    "csrf": {"CSRF_PROTECTION": "origin"},
+    "content_types": {"REQUEST_CONTENT_TYPES": ["application/json"]},
+    "time_limit": {"REQUEST_TIMEOUT_SECONDS": 30},
+}
+
+
+@pytest.mark.parametrize("part", EDGE)
+def test_part_of_the_edge_is_off_until_a_setting_asks_for_it(make_app, part):
+    shown = explain(install(make_app(), service="orders")).part(part)
+
+    assert (shown.enabled, bool(shown.reason), bool(shown.settings)) == (False, True, True)
+
+
+@pytest.mark.parametrize("part", EDGE)
+def test_part_of_the_edge_follows_its_setting(make_app, part):
+    app = install(make_app(), settings(**EDGE[part]))
+
+    assert explain(app).part(part).enabled is True
+
+
+@pytest.mark.parametrize("part", EDGE)
+def test_part_of_the_edge_can_be_left_out_although_a_setting_asks_for_it(make_app, part):
+    app = install(make_app(), settings(**EDGE[part]), without=[part])
+
+    assert explain(app).part(part).reason == f"without={part!r}"
+
+
+def test_page_of_an_allowed_origin_can_read_the_answers(make_app, shared_client):
+    client = shared_client(install(make_app(), settings(**EDGE["cors"])))
+
+    answer = client.get("/hello", headers={"Origin": "https://app.example.com"})
+
+    assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
