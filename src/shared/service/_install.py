@@ -10,8 +10,8 @@ from shared.errors import ConfigurationError
 from shared.runtime import use
 from shared.service._auth import add_auth, document_auth
 from shared.service._database import add_database
-from shared.service._errors import add_error_tracking
 from shared.service._edge import left_out, note_edge
+from shared.service._errors import add_error_tracking
 from shared.service._explain import Explanation, Part
 from shared.service._limits import add_limits
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
@@ -37,7 +37,6 @@ PARTS: Final = (
     "access_log",
     "security_headers",
     "body_limit",
-    "tracing",
     "cors",
     "csrf",
     "content_types",
