@@ -14,13 +14,17 @@ Example:
 
 from typing import TYPE_CHECKING
 
+from shared.auth._api_key import ApiKey, NewApiKey
+from shared.auth._api_keys import ApiKeys, AsyncApiKeys
 from shared.auth._auth_request import AuthRequest, PlainRequest
 from shared.auth._authenticators import Authenticator, Authenticators, BearerAuthenticator, Identified
 from shared.auth._authorize import authorize, explain_access, is_allowed
 from shared.auth._backends import JoseBackend, NativeBackend, SignatureBackend
 from shared.auth._decision import AccessDenied, AuthenticationFailed, Challenges, Decision, establish
+from shared.auth._gateway import GatewayAuthenticator, GatewaySigner, get_user_context
 from shared.auth._jws import sign_compact, verify_compact
 from shared.auth._key import Key, KeyStatus
+from shared.auth._key_and_cookie import ApiKeyAuthenticator, SessionAuthenticator
 from shared.auth._key_ring import KeyRing, KeySource
 from shared.auth._password_functions import (
     ahash_password,
@@ -36,6 +40,16 @@ from shared.auth._password_pool import HashingPool
 from shared.auth._password_schemes import Argon2Cost
 from shared.auth._passwords import PasswordManager
 from shared.auth._principal import Principal, current_principal
+from shared.auth._record_store import (
+    AsyncMemoryRecordStore,
+    AsyncRecordStore,
+    MemoryRecordStore,
+    Record,
+    RecordStore,
+)
+from shared.auth._record_store_redis import AsyncRedisRecordStore, RedisRecordStore
+from shared.auth._record_store_sql import AsyncSqlRecordStore, SqlRecordStore
+from shared.auth._record_tables import ApiKeyRecord, SessionRecord
 from shared.auth._requirements import (
     Requirement,
     require_owner,
@@ -46,6 +60,8 @@ from shared.auth._requirements import (
     require_user,
 )
 from shared.auth._roles import Role, Roles, get_roles, use_roles
+from shared.auth._session import NewSession, Session, SessionCookie
+from shared.auth._sessions import AsyncSessions, Sessions
 from shared.auth._token_accessors import (
     get_async_token_service,
     get_key_source,
@@ -99,10 +115,20 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessDenied",
     "Advance",
+    "ApiKey",
+    "ApiKeyAuthenticator",
+    "ApiKeyRecord",
+    "ApiKeys",
     "Argon2Cost",
+    "AsyncApiKeys",
+    "AsyncMemoryRecordStore",
     "AsyncMemoryTokenStore",
+    "AsyncRecordStore",
+    "AsyncRedisRecordStore",
     "AsyncRedisTokenStore",
     "AsyncRoleDAO",
+    "AsyncSessions",
+    "AsyncSqlRecordStore",
     "AsyncSqlTokenStore",
     "AsyncTokenService",
     "AsyncTokenStore",
@@ -115,6 +141,8 @@ __all__ = [
     "Challenges",
     "Decision",
     "Family",
+    "GatewayAuthenticator",
+    "GatewaySigner",
     "HashingPool",
     "Identified",
     "JoseBackend",
@@ -122,19 +150,31 @@ __all__ = [
     "KeyRing",
     "KeySource",
     "KeyStatus",
+    "MemoryRecordStore",
     "MemoryTokenStore",
     "NativeBackend",
+    "NewApiKey",
+    "NewSession",
     "NewUser",
     "PasswordManager",
     "PasswordPolicy",
     "PlainRequest",
     "Principal",
+    "Record",
+    "RecordStore",
+    "RedisRecordStore",
     "RedisTokenStore",
     "Requirement",
     "Role",
     "RoleDAO",
     "Roles",
+    "Session",
+    "SessionAuthenticator",
+    "SessionCookie",
+    "SessionRecord",
+    "Sessions",
     "SignatureBackend",
+    "SqlRecordStore",
     "SqlTokenStore",
     "StoredRole",
     "TokenEvent",
@@ -182,6 +222,7 @@ __all__ = [
     "get_password_manager",
     "get_roles",
     "get_token_service",
+    "get_user_context",
     "get_user_id_from_token",
     "hash_password",
     "is_allowed",
