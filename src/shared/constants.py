@@ -197,6 +197,7 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
     INVALID_STATE = "INVALID_STATE"
     INVALID_TOKEN = "INVALID_TOKEN"  # noqa: S105 - a code
+    LOCK_LOST = "LOCK_LOST"
     LOCK_TIMEOUT = "LOCK_TIMEOUT"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     MIGRATION_ERROR = "MIGRATION_ERROR"
@@ -244,6 +245,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.INTERNAL_ERROR: "Internal server error",
     ErrorCode.INVALID_STATE: "The resource does not allow this now",
     ErrorCode.INVALID_TOKEN: "The token is not valid",
+    ErrorCode.LOCK_LOST: "The resource was taken by somebody else meanwhile",
     ErrorCode.LOCK_TIMEOUT: "The resource is in use by somebody else",
     ErrorCode.METHOD_NOT_ALLOWED: "Method not allowed",
     ErrorCode.MIGRATION_ERROR: "A migration failed",

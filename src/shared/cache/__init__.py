@@ -1,4 +1,4 @@
-"""What is kept close, and what several processes share: a cache, rate limits, clients of Redis.
+"""What is kept close, and what several processes share: a cache, locks, rate limits, clients of Redis.
 
 Example:
     >>> limiter = RateLimiter("search", "2/second; 100/hour")
@@ -16,6 +16,13 @@ from shared.cache._limit_sqlite import SQLiteRateLimits
 from shared.cache._limit_store import rate_limit_store
 from shared.cache._limit_types import LimitTier, RateLimitStore
 from shared.cache._limiter import OnStoreFailure, RateLimiter, RateVerdict
+from shared.cache._lock import AsyncLock, Lock
+from shared.cache._lock_lease import Lease
+from shared.cache._lock_memory import MemoryLocks
+from shared.cache._lock_redis import RedisLocks
+from shared.cache._lock_sqlite import SQLiteLocks
+from shared.cache._lock_store import lock_store
+from shared.cache._lock_types import LockStore
 from shared.cache._metrics import measure_cache
 from shared.cache._options import CacheOptions
 from shared.cache._redis import async_redis_client, is_redis_url, redis_client, redis_errors
@@ -29,12 +36,17 @@ from shared.cache._stats import CacheStats
 
 __all__ = [
     "AsyncCache",
+    "AsyncLock",
     "Cache",
     "CacheOptions",
     "CacheStats",
     "CachedFunction",
     "JsonSerializer",
+    "Lease",
     "LimitTier",
+    "Lock",
+    "LockStore",
+    "MemoryLocks",
     "MemoryRateLimits",
     "ModelSerializer",
     "MsgpackSerializer",
@@ -42,7 +54,9 @@ __all__ = [
     "RateLimitStore",
     "RateLimiter",
     "RateVerdict",
+    "RedisLocks",
     "RedisRateLimits",
+    "SQLiteLocks",
     "SQLiteRateLimits",
     "Serializer",
     "async_redis_client",
@@ -50,6 +64,7 @@ __all__ = [
     "cached",
     "get_cache",
     "is_redis_url",
+    "lock_store",
     "measure_cache",
     "rate_limit_store",
     "redis_client",

@@ -19,6 +19,7 @@ show, and the HTTP status it becomes at the edge::
     │   │   ├── InsufficientBalanceError
     │   │   ├── InsufficientStockError
     │   │   ├── InvalidStateError          a transition the state machine refuses
+    │   │   ├── LockLostError              held, and not renewed in time
     │   │   ├── LockTimeoutError           somebody else holds the lock
     │   │   ├── TransactionConflictError   changed by somebody else at the same time
     │   │   ├── UserAlreadyExistsError
@@ -97,6 +98,7 @@ from shared.errors._conflict import (
     InsufficientBalanceError,
     InsufficientStockError,
     InvalidStateError,
+    LockLostError,
     LockTimeoutError,
     TransactionConflictError,
     UserAlreadyExistsError,
@@ -150,6 +152,7 @@ __all__ = [
     "InvalidStateError",
     "InvalidTokenError",
     "InventoryItemNotFoundError",
+    "LockLostError",
     "LockTimeoutError",
     "MethodNotAllowedError",
     "MigrationError",

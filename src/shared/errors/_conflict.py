@@ -28,6 +28,18 @@ class LockTimeoutError(ConflictError):
     retryable: bool = True
 
 
+class LockLostError(ConflictError):
+    """The lock was held and is not any more: it was not renewed in time, or its store forgot it.
+
+    Example:
+        >>> LockLostError("lock 'reports' was lost").status
+        409
+    """
+
+    code: str = ErrorCode.LOCK_LOST
+    retryable: bool = True
+
+
 class TransactionConflictError(ConflictError):
     """Somebody else changed the same data at the same time; the same call may succeed later.
 
