@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shared._cli._config import settings_class
+from shared._cli._db_arguments import chain_of, command, url_of
+from shared._cli._db_judge import configure as judge
 from shared._cli._main import FOUND, OK, add_json
 from shared._cli._output import answer, counted, write
-from shared.errors import ConfigurationError, ValidationError
+from shared.errors import ValidationError
 
 if TYPE_CHECKING:
     from shared.database import Seed
-    from shared.database.migrations import AppliedRevision, MigrationChain, MigrationProgress, Migrations
+    from shared.database.migrations import AppliedRevision, MigrationProgress, Migrations
 
 _PHASES = ("expand", "migrate", "contract")
 
@@ -25,33 +27,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _changing(commands)
     _asking(commands)
     _writing(commands)
+    judge(commands)
 
 
 def _changing(commands: Any) -> None:
-    upgrade = _command(commands, "upgrade", _upgrade, "apply revisions")
+    upgrade = command(commands, "upgrade", _upgrade, "apply revisions")
     upgrade.add_argument("revision", nargs="?", default="heads", help="up to which (default: heads)")
     upgrade.add_argument("--phase", choices=_PHASES, help="only this phase and those before it")
-    downgrade = _command(commands, "downgrade", _downgrade, "take revisions back")
+    downgrade = command(commands, "downgrade", _downgrade, "take revisions back")
     downgrade.add_argument("revision", help="down to which, such as -1, orders@-1 or base")
-    for command in (upgrade, downgrade):
-        command.add_argument("--sql", action="store_true", help="print the SQL instead of running it")
-        _limits(command)
-    stamp = _command(commands, "stamp", _stamp, "say what a database is at without running anything")
+    for each in (upgrade, downgrade):
+        each.add_argument("--sql", action="store_true", help="print the SQL instead of running it")
+        _limits(each)
+    stamp = command(commands, "stamp", _stamp, "say what a database is at without running anything")
     stamp.add_argument("revision", help="an id, heads or base")
     stamp.add_argument("--purge", action="store_true", help="forget first what the database says")
-    seed = _command(commands, "seed", _seed, "put in the data a service starts with")
+    seed = command(commands, "seed", _seed, "put in the data a service starts with")
     seed.add_argument("seeds", metavar="MODULE:NAME", help="a list of Seed objects, or a function")
     seed.add_argument("--allow", action="append", default=[], metavar="ENVIRONMENT", help="run there, too")
 
 
 def _asking(commands: Any) -> None:
-    _command(commands, "current", _current, "print the revisions a database is at")
-    _command(commands, "history", _history, "print all revisions and which are applied")
-    _command(commands, "check", _check, "compare a database with the revisions and the models")
+    command(commands, "current", _current, "print the revisions a database is at")
+    command(commands, "history", _history, "print all revisions and which are applied")
+    command(commands, "check", _check, "compare a database with the revisions and the models")
 
 
 def _writing(commands: Any) -> None:
-    revision = _command(commands, "revision", _revision, "write a new revision")
+    revision = command(commands, "revision", _revision, "write a new revision")
     revision.add_argument("-m", "--message", required=True, help="what it does")
     revision.add_argument(
         "--autogenerate", action="store_true", help="fill it with what the models have more"
@@ -62,14 +65,14 @@ def _writing(commands: Any) -> None:
     revision.add_argument("--depends-on", help="a revision that must be applied before")
 
 
-def _limits(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+def _limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--lock-timeout", type=float, default=2.0, metavar="SECONDS", help="wait for a table's lock"
     )
-    command.add_argument(
+    parser.add_argument(
         "--lock-attempts", type=int, default=10, metavar="N", help="tries in total (default 10)"
     )
-    command.add_argument(
+    parser.add_argument(
         "--statement-timeout",
         type=float,
         default=0.0,
@@ -78,60 +81,7 @@ def _limits(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text.capitalize() + "."
-    )
-    parser.set_defaults(run=run)
-    add_json(parser)
-    parser.add_argument("--url", help="the database; default DATABASE_URL")
-    parser.add_argument("--schema", help="PostgreSQL schema to work in")
-    parser.add_argument("--settings", metavar="MODULE:CLASS", help="the service's own settings class")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--service",
-        metavar="FOLDER",
-        nargs="?",
-        const="migrations",
-        help="the service's own revisions instead of the library's (default folder: migrations)",
-    )
-    which.add_argument("--rooms", metavar="NAMES", help="only these rooms of the library, with commas")
-    return parser
-
-
 # --- what the commands are given -------------------------------------------------------
-
-
-def chain_of(args: argparse.Namespace) -> "MigrationChain":
-    """Return the chain that was asked for; the folder of the call is importable, as for Python itself."""
-    from shared.database.migrations import MigrationChain
-
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    if args.service is not None:
-        return MigrationChain.service(args.service)
-    rooms = None if args.rooms is None else [name.strip() for name in args.rooms.split(",") if name.strip()]
-    return MigrationChain.library(rooms)
-
-
-def url_of(args: argparse.Namespace) -> str:
-    """Return the database that was asked for.
-
-    Raises:
-        ConfigurationError: None is named.
-    """
-    if args.url:
-        return str(args.url)
-    from shared.config import get_settings
-
-    settings = settings_class(args.settings)() if args.settings else get_settings()
-    found = settings.database.DATABASE_URL
-    if found is None:
-        msg = "no database is named: set DATABASE_URL, or give --url"
-        raise ConfigurationError(msg)
-    return str(found)
 
 
 def _migrations(args: argparse.Namespace) -> "Migrations":

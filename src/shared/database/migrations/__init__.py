@@ -16,19 +16,24 @@ from shared.database.migrations._dual_write import (
 )
 from shared.database.migrations._environment import run_environment
 from shared.database.migrations._filters import include_name, include_object
+from shared.database.migrations._findings import LintFinding, LintReport
 from shared.database.migrations._indexes import create_index_concurrently, drop_index_concurrently
+from shared.database.migrations._lint import lint, read_baseline, write_baseline
 from shared.database.migrations._locate import VERSION_TABLE
 from shared.database.migrations._models import library_metadata
 from shared.database.migrations._options import MigrationOptions, MigrationProgress, Phase
 from shared.database.migrations._record import safe
 from shared.database.migrations._requires import requires
 from shared.database.migrations._runner import Migrations
+from shared.database.migrations._squawk import second_opinion
 from shared.database.migrations._status import MigrationCheck, RevisionState
 from shared.database.migrations._steps import AppliedRevision
 
 __all__ = [
     "VERSION_TABLE",
     "AppliedRevision",
+    "LintFinding",
+    "LintReport",
     "MigrationChain",
     "MigrationCheck",
     "MigrationOptions",
@@ -50,9 +55,13 @@ __all__ = [
     "include_name",
     "include_object",
     "library_metadata",
+    "lint",
+    "read_baseline",
     "requires",
     "run_environment",
     "safe",
+    "second_opinion",
     "undo_expand",
+    "write_baseline",
     "write_revision",
 ]
