@@ -13,6 +13,11 @@ endpoints = HealthEndpoints(HealthRegistry(lifecycle=lifecycle), details="always
 chain = DrainOnSignal(lifecycle)
 
 
+def duration(path):
+    """Return how long the work takes, in seconds."""
+    return lifecycle.drain_delay + 1.5 if path == "/slow" else 0.2
+
+
 def answer(path, ready):
     if path == "/ready":
         return ready
@@ -34,7 +39,7 @@ async def app(scope, receive, send):
     with lifecycle.work():
         found = answer(scope["path"], await endpoints.aready())
         if found is None:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(duration(scope["path"]))
         status, body = (found.status, found.body) if found else (200, b'"worked"')
         headers = [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -45,7 +50,7 @@ def wsgi(environ, start_response):
     with lifecycle.work():
         found = answer(environ["PATH_INFO"], endpoints.ready())
         if found is None:
-            time.sleep(0.2)
+            time.sleep(duration(environ["PATH_INFO"]))
         status, body = (found.status, found.body) if found else (200, json.dumps("worked").encode())
         start_response(f"{status} X", [("Content-Length", str(len(body))), ("Connection", "close")])
         return [body]

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.monitoring.servers import request, running, until
 
 HERE = Path(__file__).parent
-DELAY = 1.0  # seconds
+DELAY = 3.0  # seconds; long, so that a busy machine does not decide
 
 UVICORN = [sys.executable, "-m", "uvicorn", "drain_app:app", "--host", "127.0.0.1", "--log-level", "error"]
 GUNICORN = [
@@ -65,9 +65,9 @@ def test_sigterm_under_load_refuses_readiness_at_once_and_fails_no_request(serve
             each.start()
         time.sleep(0.4)
         process.send_signal(signal.SIGTERM)
-        refused = until(lambda: get(port, "/ready") == 503, DELAY / 2)
+        refused = until(lambda: get(port, "/ready") == 503, DELAY * 0.6)
         live = get(port, "/live")
-        time.sleep(DELAY / 4)  # what a load balancer needs; the service still serves
+        time.sleep(DELAY / 10)  # what a load balancer needs; the service still serves
         stop.set()
         for each in clients:
             each.join()
@@ -84,10 +84,11 @@ def test_sigterm_under_load_refuses_readiness_at_once_and_fails_no_request(serve
 def test_a_request_in_flight_when_the_server_stops_is_finished(server):
     answers = []
     with start(server) as (process, port):
-        process.send_signal(signal.SIGTERM)
-        time.sleep(DELAY - 0.1)  # the request is under way when the server hears of the signal
-        late = threading.Thread(target=lambda: answers.append(get(port, "/work")))
+        # Longer than the delay: it is under way when the server itself hears of the signal.
+        late = threading.Thread(target=lambda: answers.append(request(port, "/slow", timeout=30)[0]))
         late.start()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
         late.join()
         process.communicate(timeout=20)
 
