@@ -19,7 +19,7 @@ async def stream(_request):
 
 
 async def poll(request):
-    while not await request.is_disconnected():
+    while not await request.is_disconnected():  # noqa: ASYNC110 - Starlette has no event for it
         await asyncio.sleep(0.02)
     return PlainTextResponse("nobody reads this")
 
