@@ -382,16 +382,28 @@ def interlock_object() -> Any:
     return interlock.CircuitBreaker(name="bench")
 
 
+def purgatory_object() -> Any:
+    from purgatory import SyncCircuitBreakerFactory
+
+    return SyncCircuitBreakerFactory()("bench")
+
+
+def hyx_object() -> Any:
+    from hyx.circuitbreaker import consecutive_breaker
+
+    return consecutive_breaker()
+
+
 # --- tables -----------------------------------------------------------------------------------
 
 Job = Callable[[Any], contextlib.AbstractContextManager[Run]]
 
 
-def _ours(name: str, job: Job, make: Any) -> Case:
+def our_case(name: str, job: Job, make: Any) -> Case:
     return Case(name, partial(job, make), kind="ours", requires=("shared.resilience",))
 
 
-def _peer(name: str, job: Job, make: Any, *requires: str) -> Case:
+def peer_case(name: str, job: Job, make: Any, *requires: str) -> Case:
     return Case(name, partial(job, make), requires=requires or (name.partition(" ")[0],))
 
 
@@ -406,27 +418,27 @@ SYNC = Table(
     cases=(
         Case("no guard", partial(passing, bare), kind="floor"),
         Case(WRAPPER, partial(passing, wrapper), kind="floor"),
-        _ours("ours, retry", passing, our_retry),
-        _ours("ours, breaker, failures in a row", passing, our_breaker),
-        _ours("ours, breaker, rate over 100 calls", passing, partial(our_breaker, failure_rate=0.5)),
-        _ours(
+        our_case("ours, retry", passing, our_retry),
+        our_case("ours, breaker, failures in a row", passing, our_breaker),
+        our_case("ours, breaker, rate over 100 calls", passing, partial(our_breaker, failure_rate=0.5)),
+        our_case(
             "ours, breaker, rate over 30 s",
             passing,
             partial(our_breaker, failure_rate=0.5, window_seconds=30.0),
         ),
-        _ours("ours, breaker, slow calls", passing, partial(our_breaker, slow_call_seconds=5.0)),
-        _ours("ours, breaker as a block", passing, our_block),
-        _ours(BOTH, passing, our_policy),
-        _ours("ours, @retry over @breaker", passing, our_stack),
-        _ours("ours, guard by name", passing, our_guard),
-        _peer("circuitbreaker", passing, circuitbreaker_breaker),
-        _peer("purgatory", passing, purgatory_breaker),
-        _peer("pybreaker", passing, pybreaker_breaker),
-        _peer("interlock", passing, interlock_breaker),
-        _peer("backoff", passing, backoff_retry),
-        _peer("stamina", passing, stamina_retry),
-        _peer("tenacity", passing, tenacity_retry),
-        _peer(STACK, passing, tenacity_over_pybreaker, "tenacity", "pybreaker"),
+        our_case("ours, breaker, slow calls", passing, partial(our_breaker, slow_call_seconds=5.0)),
+        our_case("ours, breaker as a block", passing, our_block),
+        our_case(BOTH, passing, our_policy),
+        our_case("ours, @retry over @breaker", passing, our_stack),
+        our_case("ours, guard by name", passing, our_guard),
+        peer_case("circuitbreaker", passing, circuitbreaker_breaker),
+        peer_case("purgatory", passing, purgatory_breaker),
+        peer_case("pybreaker", passing, pybreaker_breaker),
+        peer_case("interlock", passing, interlock_breaker),
+        peer_case("backoff", passing, backoff_retry),
+        peer_case("stamina", passing, stamina_retry),
+        peer_case("tenacity", passing, tenacity_retry),
+        peer_case(STACK, passing, tenacity_over_pybreaker, "tenacity", "pybreaker"),
     ),
     goals=(
         Goal(BOTH, WRAPPER, at_most=2.0),
@@ -445,20 +457,20 @@ ASYNC = Table(
     cases=(
         Case("no guard", partial(apassing, bare), kind="floor"),
         Case(WRAPPER, partial(apassing, awrapper), kind="floor"),
-        _ours("ours, retry", apassing, our_retry),
-        _ours("ours, breaker, failures in a row", apassing, our_breaker),
-        _ours(ABOTH, apassing, our_policy),
-        _ours("ours, guard by name", apassing, our_guard),
-        _peer("circuitbreaker", apassing, circuitbreaker_breaker),
-        _peer("hyx breaker", apassing, hyx_breaker),
-        _peer("hyx retry", apassing, hyx_retry),
-        _peer("aiobreaker", apassing, aiobreaker_breaker),
-        _peer("purgatory", apassing, purgatory_abreaker),
-        _peer("interlock", apassing, interlock_breaker),
-        _peer("backoff", apassing, backoff_retry),
-        _peer("stamina", apassing, stamina_retry),
-        _peer("tenacity", apassing, tenacity_retry),
-        _peer(ASTACK, apassing, tenacity_over_aiobreaker, "tenacity", "aiobreaker"),
+        our_case("ours, retry", apassing, our_retry),
+        our_case("ours, breaker, failures in a row", apassing, our_breaker),
+        our_case(ABOTH, apassing, our_policy),
+        our_case("ours, guard by name", apassing, our_guard),
+        peer_case("circuitbreaker", apassing, circuitbreaker_breaker),
+        peer_case("hyx breaker", apassing, hyx_breaker),
+        peer_case("hyx retry", apassing, hyx_retry),
+        peer_case("aiobreaker", apassing, aiobreaker_breaker),
+        peer_case("purgatory", apassing, purgatory_abreaker),
+        peer_case("interlock", apassing, interlock_breaker),
+        peer_case("backoff", apassing, backoff_retry),
+        peer_case("stamina", apassing, stamina_retry),
+        peer_case("tenacity", apassing, tenacity_retry),
+        peer_case(ASTACK, apassing, tenacity_over_aiobreaker, "tenacity", "aiobreaker"),
     ),
     goals=(
         Goal(ABOTH, WRAPPER, at_most=1.5),
@@ -473,10 +485,10 @@ REFUSED = Table(
     base="floor: raise and catch",
     cases=(
         Case("floor: raise and catch", partial(refusing, bare), kind="floor"),
-        _ours("ours", refusing, our_breaker),
-        _peer("circuitbreaker", refusing, circuitbreaker_breaker),
-        _peer("purgatory", refusing, purgatory_breaker),
-        _peer("pybreaker", refusing, pybreaker_breaker),
+        our_case("ours", refusing, our_breaker),
+        peer_case("circuitbreaker", refusing, circuitbreaker_breaker),
+        peer_case("purgatory", refusing, purgatory_breaker),
+        peer_case("pybreaker", refusing, pybreaker_breaker),
     ),
     notes=("ours says why, how long to wait and what to answer over HTTP, and is told to listeners.",),
 )
@@ -487,8 +499,8 @@ FAILED = Table(
     base="floor: raise and catch",
     cases=(
         Case("floor: raise and catch", partial(failing, bare), kind="floor"),
-        _ours("ours, breaker + retry in one policy", failing, never_retried),
-        _peer("tenacity", failing, tenacity_never),
+        our_case("ours, breaker + retry in one policy", failing, never_retried),
+        peer_case("tenacity", failing, tenacity_never),
     ),
 )
 
@@ -498,8 +510,8 @@ RETRIED = Table(
     base="floor: a loop by hand",
     cases=(
         Case("floor: a loop by hand", partial(recovering, by_hand), kind="floor"),
-        _ours("ours, retry", recovering, our_tries),
-        _peer("tenacity", recovering, tenacity_tries),
+        our_case("ours, retry", recovering, our_tries),
+        peer_case("tenacity", recovering, tenacity_tries),
     ),
     notes=("tenacity drives our tries, too; waits of a second make all of this disappear.",),
 )
@@ -510,12 +522,16 @@ THREADED = Table(
     base=WRAPPER,
     cases=(
         Case(WRAPPER, partial(threaded, wrapper), kind="floor"),
-        _ours(BOTH, threaded, our_policy),
-        _ours("ours, breaker, rate over 100 calls", threaded, partial(our_breaker, failure_rate=0.5)),
-        _peer("circuitbreaker", threaded, circuitbreaker_breaker),
-        _peer("pybreaker", threaded, pybreaker_breaker),
-        _peer("interlock", threaded, interlock_breaker),
-        _peer("tenacity", threaded, tenacity_retry),
+        our_case(BOTH, threaded, our_policy),
+        our_case("ours, breaker, rate over 100 calls", threaded, partial(our_breaker, failure_rate=0.5)),
+        peer_case("circuitbreaker", threaded, circuitbreaker_breaker),
+        peer_case("pybreaker", threaded, pybreaker_breaker),
+        peer_case("purgatory", threaded, purgatory_breaker),
+        peer_case("interlock", threaded, interlock_breaker),
+        peer_case("backoff", threaded, backoff_retry),
+        peer_case("stamina", threaded, stamina_retry),
+        peer_case("tenacity", threaded, tenacity_retry),
+        peer_case(STACK, threaded, tenacity_over_pybreaker, "tenacity", "pybreaker"),
     ),
     goals=(Goal(BOTH, WRAPPER, at_most=2.0),),
 )
@@ -525,11 +541,13 @@ MEMORY = Table(
     title="the memory of one breaker, in bytes (shown as µs)",
     base="ours",
     cases=(
-        _ours("ours", sized, our_object),
-        _peer("circuitbreaker", sized, circuitbreaker_object),
-        _peer("aiobreaker", sized, aiobreaker_object),
-        _peer("pybreaker", sized, pybreaker_object),
-        _peer("interlock", sized, interlock_object),
+        our_case("ours", sized, our_object),
+        peer_case("circuitbreaker", sized, circuitbreaker_object),
+        peer_case("aiobreaker", sized, aiobreaker_object),
+        peer_case("pybreaker", sized, pybreaker_object),
+        peer_case("interlock", sized, interlock_object),
+        peer_case("purgatory", sized, purgatory_object),
+        peer_case("hyx", sized, hyx_object),
     ),
     rounds=(5, 2),
     notes=("one byte is shown as one microsecond; the goal is 1024, held by a unit test.",),

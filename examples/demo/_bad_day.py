@@ -38,6 +38,7 @@ def take_bad_day(report: Report, payments: Server, orders: Server) -> None:
         wanted = 'circuit_breaker_state{circuit_breaker_name="payments"} 2.0'
         check(wanted in text, "no open circuit in the metrics")
         check('http_route="/orders"' in text, "no request of /orders in the metrics")
+        check(_refused(text) > 0, "no refused call in the metrics")
         facts.append(wanted)
     with report.step("the dial goes back: half-open, one probe, closed") as facts:
         _dial(payments, "ok")
@@ -47,10 +48,18 @@ def take_bad_day(report: Report, payments: Server, orders: Server) -> None:
             time.sleep(0.05)
         health = orders.get("/health").json
         equal((health["status"], _breaker(health)), ("healthy", "CLOSED"), "health")
+        shown = orders.get("/metrics").body.decode()
+        check('circuit_breaker_state{circuit_breaker_name="payments"} 0.0' in shown, "not closed in the metrics")
         told = [e["event"] for e in orders.log_events() if e.get("logger") == "shared.resilience"]
         for event in ("circuit open", "circuit half-open", "circuit closed"):
             check(event in told, f"{event!r} is not in the log: {told}")
         facts.append(" -> ".join(event for event in told if event.startswith("circuit")))
+    with report.step("payments is slow, and within its time: orders waits, and takes the order") as facts:
+        _dial(payments, "slow")
+        began = time.perf_counter()
+        answer = _order(orders)
+        equal(answer.status, 201, "answer")
+        facts.append(f"201 after {time.perf_counter() - began:.1f} s")
     with report.step("payments hangs: the timeout ends the wait") as facts:
         _dial(payments, "hang")
         began = time.perf_counter()
@@ -68,6 +77,11 @@ def _dial(payments: Server, fault: str) -> None:
 
 def _order(orders: Server) -> Answer:
     return orders.request("POST", "/orders", body=ORDER)
+
+
+def _refused(metrics: str) -> float:
+    series = 'circuit_breaker_calls_total{circuit_breaker_name="payments",outcome="rejected"} '
+    return sum(float(line.removeprefix(series)) for line in metrics.splitlines() if line.startswith(series))
 
 
 def _breaker(health: dict[str, Any]) -> str:

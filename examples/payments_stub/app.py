@@ -37,7 +37,7 @@ def set_dial():
 @app.post("/charges")
 @enveloped
 def charge():
-    time.sleep({"slow": 0.3, "hang": 3.0}.get(dial["fault"], 0.0))
+    time.sleep({"slow": 0.1, "hang": 3.0}.get(dial["fault"], 0.0))
     if dial["fault"] == "500":
         raise RuntimeError("the supplier has a bad day")
     return {"id": f"ch_{next(numbers)}"}, 201
