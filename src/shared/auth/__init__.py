@@ -14,6 +14,13 @@ Example:
 
 from typing import TYPE_CHECKING
 
+from shared.auth._access_accessors import (
+    get_api_keys,
+    get_async_api_keys,
+    get_async_sessions,
+    get_session_cookie,
+    get_sessions,
+)
 from shared.auth._api_key import ApiKey, NewApiKey
 from shared.auth._api_keys import ApiKeys, AsyncApiKeys
 from shared.auth._auth_request import AuthRequest, PlainRequest
@@ -216,11 +223,16 @@ __all__ = [
     "decode_token",
     "establish",
     "explain_access",
+    "get_api_keys",
+    "get_async_api_keys",
+    "get_async_sessions",
     "get_async_token_service",
     "get_email_from_token",
     "get_key_source",
     "get_password_manager",
     "get_roles",
+    "get_session_cookie",
+    "get_sessions",
     "get_token_service",
     "get_user_context",
     "get_user_id_from_token",

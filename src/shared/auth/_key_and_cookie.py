@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shared.auth._access_accessors import get_api_keys, get_async_api_keys, get_async_sessions, get_sessions
 from shared.auth._api_key import ApiKey
 from shared.auth._api_keys import ApiKeys, AsyncApiKeys
 from shared.auth._auth_request import AuthRequest
@@ -24,7 +25,8 @@ class ApiKeyAuthenticator(Authenticator):
 
     Args:
         keys: Which keys there are: :class:`AsyncApiKeys` for ASGI, :class:`ApiKeys` for
-            WSGI; the latter is asked in a thread when an event loop must not wait.
+            WSGI; the latter is asked in a thread when an event loop must not wait. Those
+            of the runtime, :func:`get_api_keys` or its twin, when None.
         header: Where keys are.
 
     Example:
@@ -38,7 +40,7 @@ class ApiKeyAuthenticator(Authenticator):
     name = "api_key"
     challenge = "ApiKey"
 
-    def __init__(self, keys: ApiKeys | AsyncApiKeys, *, header: str = "X-API-Key") -> None:
+    def __init__(self, keys: ApiKeys | AsyncApiKeys | None = None, *, header: str = "X-API-Key") -> None:
         self._keys = keys
         self._header = header
 
@@ -47,20 +49,22 @@ class ApiKeyAuthenticator(Authenticator):
         key = self._key_of(request)
         if key is None:
             return None
-        if isinstance(self._keys, AsyncApiKeys):
+        keys = self._keys or get_api_keys()
+        if isinstance(keys, AsyncApiKeys):
             raise ConfigurationError("AsyncApiKeys cannot be asked from WSGI: give ApiKeys")
-        return self._keys.verify(key, client=request.client).principal()
+        return keys.verify(key, client=request.client).principal()
 
     async def aauthenticate(self, request: AuthRequest) -> Principal | None:
         """Do the same without blocking."""
         key = self._key_of(request)
         if key is None:
             return None
+        keys = self._keys or get_async_api_keys()
         found: ApiKey
-        if isinstance(self._keys, AsyncApiKeys):
-            found = await self._keys.verify(key, client=request.client)
+        if isinstance(keys, AsyncApiKeys):
+            found = await keys.verify(key, client=request.client)
         else:
-            found = await asyncio.to_thread(self._keys.verify, key, client=request.client)
+            found = await asyncio.to_thread(keys.verify, key, client=request.client)
         return found.principal()
 
     def openapi(self) -> Mapping[str, Any]:
@@ -87,7 +91,8 @@ class SessionAuthenticator(Authenticator):
     Args:
         sessions: Which sessions there are: :class:`AsyncSessions` for ASGI,
             :class:`Sessions` for WSGI; the latter is asked in a thread when an event
-            loop must not wait.
+            loop must not wait. Those of the runtime, :func:`get_sessions` or its twin,
+            when None.
         cookie: How the cookie is called.
         origin: This site as browsers see it, such as ``"https://shop.example"``; from the
             request's scheme and ``Host`` when None, which a proxy may have changed.
@@ -113,7 +118,7 @@ class SessionAuthenticator(Authenticator):
 
     def __init__(
         self,
-        sessions: Sessions | AsyncSessions,
+        sessions: Sessions | AsyncSessions | None = None,
         *,
         cookie: SessionCookie | None = None,
         origin: str | None = None,
@@ -132,18 +137,20 @@ class SessionAuthenticator(Authenticator):
         token = self._token_of(request)
         if token is None:
             return None
-        if isinstance(self._sessions, AsyncSessions):
+        sessions = self._sessions or get_sessions()
+        if isinstance(sessions, AsyncSessions):
             raise ConfigurationError("AsyncSessions cannot be asked from WSGI: give Sessions")
-        return self._judged(self._sessions.load(token), request)
+        return self._judged(sessions.load(token), request)
 
     async def aauthenticate(self, request: AuthRequest) -> Principal | None:
         """Do the same without blocking."""
         token = self._token_of(request)
         if token is None:
             return None
-        if isinstance(self._sessions, AsyncSessions):
-            return self._judged(await self._sessions.load(token), request)
-        return self._judged(await asyncio.to_thread(self._sessions.load, token), request)
+        sessions = self._sessions or get_async_sessions()
+        if isinstance(sessions, AsyncSessions):
+            return self._judged(await sessions.load(token), request)
+        return self._judged(await asyncio.to_thread(sessions.load, token), request)
 
     def openapi(self) -> Mapping[str, Any]:
         """Return the scheme: a cookie."""

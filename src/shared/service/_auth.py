@@ -16,13 +16,15 @@ __all__ = ["add_auth", "document_auth"]
 _DOES = "who sends a request, by {}; rules such as require_roles() decide"
 
 
-def add_auth(service: "Service", given: "Iterable[Authenticator]") -> Part:
+def add_auth(service: "Service", given: "Iterable[Authenticator | str]") -> Part:
     """Find out who sends each request, when there are authenticators; return what to note."""
-    ways, does = tuple(given), _DOES.format("authenticators")
+    does = _DOES.format("authenticators")
     if "auth" in service.without:
         return Part("auth", does, enabled=False, reason="without='auth'")
-    if not ways:
-        return Part("auth", does, enabled=False, reason="no authenticators given")
+    wanted = tuple(given) or tuple(service.settings.security.AUTHENTICATORS)
+    if not wanted:
+        return Part("auth", does, enabled=False, reason="no authenticators given, AUTHENTICATORS is empty")
+    ways = [_named(way, service) if isinstance(way, str) else way for way in wanted]
     if "request_layer" in service.without:
         msg = "authenticators need the request layer: leave 'request_layer' out of without="
         raise ConfigurationError(msg)
@@ -37,7 +39,32 @@ def add_auth(service: "Service", given: "Iterable[Authenticator]") -> Part:
     events = service.runtime.events
     service.on_dismantle(events.subscribe(AccessDenied, _log_denied))
     service.on_dismantle(events.subscribe(AuthenticationFailed, _log_failed))
-    return Part("auth", _DOES.format(", ".join(found.names)))
+    shown = service.show("AUTHENTICATORS", "AUTH_STORE_URL")
+    return Part("auth", _DOES.format(", ".join(found.names)), settings=shown)
+
+
+def _named(name: str, service: "Service") -> "Authenticator":
+    from shared.auth import (
+        ApiKeyAuthenticator,
+        BearerAuthenticator,
+        GatewayAuthenticator,
+        SessionAuthenticator,
+        get_session_cookie,
+    )
+
+    settings = service.settings
+    if name == "bearer":
+        return BearerAuthenticator()
+    if name == "api_key":
+        return ApiKeyAuthenticator()
+    if name == "session":
+        return SessionAuthenticator(cookie=get_session_cookie())
+    if name == "gateway":
+        if not settings.security.GATEWAY_SECRET_KEYS:
+            raise ConfigurationError("the authenticator 'gateway' needs GATEWAY_SECRET_KEYS")
+        return GatewayAuthenticator(settings.security.GATEWAY_SECRET_KEYS, audience=settings.app.SERVICE_NAME)
+    msg = f"no authenticator is called {name!r} (known: bearer, api_key, session, gateway)"
+    raise ConfigurationError(msg)
 
 
 def document_auth(app: Any, service: "Service", face: Any) -> None:

@@ -70,7 +70,7 @@ def install(
     *,
     service: str | None = None,
     checks: "Iterable[Check]" = (),
-    authenticators: "Iterable[Authenticator]" = (),
+    authenticators: "Iterable[Authenticator | str]" = (),
     without: Iterable[str] = (),
 ) -> A:
     """Make *app* a service: settings, logs, ids, errors, headers, limits, health, drain.
@@ -85,7 +85,9 @@ def install(
         service: Name in logs, metrics and health; overrides ``SERVICE_NAME``.
         checks: Health checks: ``(name, callable)`` pairs, which are critical, or
             :class:`~shared.monitoring.HealthCheck` objects.
-        authenticators: Ways to prove who one is, in order; see :mod:`shared.auth`.
+        authenticators: Ways to prove who one is, in order: objects of :mod:`shared.auth`,
+            or ``"bearer"``, ``"api_key"``, ``"session"``, ``"gateway"`` as the settings
+            have them; those of ``AUTHENTICATORS`` when none are given.
         without: Names from :data:`PARTS` to leave out.
 
     Raises:
@@ -179,7 +181,7 @@ def uninstall(app: Any) -> None:
 # --- the parts ------------------------------------------------------------------------
 
 
-def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authenticator]") -> None:
+def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authenticator | str]") -> None:
     face = _face(service.kind)
     options = _options(service)
     pipeline = None

@@ -13,16 +13,20 @@ from starlette.testclient import TestClient
 
 from shared.auth import (
     BearerAuthenticator,
+    GatewaySigner,
     Principal,
     create_access_token,
     create_refresh_token,
     current_principal,
+    get_api_keys,
+    get_sessions,
     require_permissions,
     require_roles,
     require_scope,
     require_user,
 )
-from shared.errors import AuthenticationError, ServiceUnavailableError
+from shared.config import override_settings
+from shared.errors import AuthenticationError, ConfigurationError, ServiceUnavailableError
 from shared.logging import capture_logs
 from shared.runtime import use
 from shared.service import explain, install, installed, uninstall
@@ -153,7 +157,7 @@ def flask_app():
 
 class FlaskClient:
     def __init__(self, app):
-        self._client = app.test_client()
+        self._client = app.test_client(use_cookies=False)
 
     def get(self, path, headers=None):
         answer = self._client.get(path, headers=headers)
@@ -382,7 +386,7 @@ def test_the_explanation_says_how_callers_are_known_and_when_they_are_not():
     bare = install(Flask("b"), service="other")
 
     assert explain(app).part("auth").does.startswith("who sends a request, by bearer;")
-    assert explain(bare).part("auth").reason == "no authenticators given"
+    assert explain(bare).part("auth").reason == "no authenticators given, AUTHENTICATORS is empty"
     uninstall(app)
     uninstall(bare)
 
@@ -410,3 +414,51 @@ def test_the_tokens_of_this_library_open_a_protected_route(kind):
     assert client.get("/admin", bearer(refresh)).status_code == 401
     assert client.get("/admin", bearer(admin[:-2] + "xx")).status_code == 401
     uninstall(app)
+
+
+# --- by name, from the settings ---------------------------------------------------------------
+
+GATEWAY = "gateway-secret-of-at-least-32-bytes"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ways_can_be_named_in_the_settings(kind):
+    make, face = KINDS[kind]
+    settings = {
+        "AUTHENTICATORS": ["session", "api_key", "gateway", "bearer"],
+        "GATEWAY_SECRET_KEYS": [GATEWAY],
+    }
+    with override_settings(**settings):
+        app = install(make(), service="access", without=["logging"])
+    service = installed(app)
+    with use(service.runtime):
+        key = get_api_keys().create("billing", scopes=["orders:read"]).secret.get_secret_value()
+        admin = Principal(user_id="u-1", roles=["admin"])
+        cookie = get_sessions().start(admin).token.get_secret_value()
+    header = GatewaySigner(GATEWAY).sign("GET", "/admin", audience="access", principal=admin)
+    client = face(app)
+
+    assert client.get("/depends", {"X-API-Key": key}).json_body == {"user": "billing"}
+    assert client.get("/admin", {"Cookie": f"__Host-session={cookie}"}).json_body == {"ok": True}
+    assert client.get("/admin", {"X-Gateway-Token": header}).json_body == {"ok": True}
+    assert client.get("/admin", {"X-Gateway-Token": header}).status_code == 401
+    assert client.get("/admin").headers["WWW-Authenticate"] == (
+        'Cookie cookie-name="__Host-session", ApiKey, Gateway, Bearer'
+    )
+    assert "session, api_key, gateway, bearer" in explain(app).part("auth").does
+    uninstall(app)
+
+
+@pytest.mark.parametrize(
+    ("names", "settings"),
+    [(["magic"], {}), (["gateway"], {}), (["bearer", "bearer"], {})],
+    ids=["unknown", "no secret", "twice"],
+)
+def test_a_way_that_cannot_be_is_refused_at_start(names, settings):
+    with override_settings(**settings), pytest.raises(ConfigurationError):
+        install(Flask("a"), service="access", authenticators=names)
+
+
+def test_ways_without_the_request_layer_are_refused_at_start():
+    with pytest.raises(ConfigurationError, match="request layer"):
+        install(Flask("a"), service="access", authenticators=["bearer"], without=["request_layer"])

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.config._field import Section, setting
 from shared.config._sections._common import LOWER, Origin, Printable
+from shared.config._types import ConnectionUrl, UrlScheme
 
 
 def _is_key(secret: SecretStr) -> SecretStr:
@@ -103,6 +104,34 @@ class SecuritySettings(Section):
         "Key that hashes API keys before they are stored, at least 32 bytes. "
         "In development and testing an absent one is generated for the process.",
         generated=True,
+    )
+    API_KEY_PREVIOUS_PEPPERS: list[SecretStr] = setting(
+        [], "Earlier peppers under which API keys are still known while it is rotated."
+    )
+    AUTHENTICATORS: list[Literal["bearer", "api_key", "session", "gateway"]] = setting(
+        [], "Ways to prove who one is that install() adds, in order; none when empty."
+    )
+    AUTH_STORE_URL: Annotated[
+        ConnectionUrl, UrlScheme("memory", "postgresql", "redis", "rediss", "sqlite")
+    ] = setting(
+        "memory://",
+        "Where API keys and sessions are kept; memory:// is this process alone. "
+        "The same URL as DATABASE_URL shares its connections.",
+    )
+    GATEWAY_SECRET_KEYS: list[SecretStr] = setting(
+        [], "Secrets shared with the gateway in front, at least 32 bytes each; several during a rotation."
+    )
+    SESSION_IDLE_MINUTES: int = setting(
+        30, "Minutes without a request after which a session ends.", ge=1, le=43_200
+    )
+    SESSION_ABSOLUTE_HOURS: int = setting(
+        12, "Hours after which a session ends however much it is used.", ge=1, le=8760
+    )
+    SESSION_COOKIE_NAME: Printable = setting(
+        "__Host-session", "Name of the session cookie; with __Host- no other host can plant it."
+    )
+    SESSION_COOKIE_INSECURE: bool = setting(
+        False, "Whether the session cookie may go over http, for development; needs a name without prefix."
     )
     PASSWORD_MIN_LENGTH: int = setting(8, "Shortest password, in characters.", ge=8, le=128)
     PASSWORD_MAX_LENGTH: int = setting(256, "Longest password, in characters.", ge=64, le=1024)
