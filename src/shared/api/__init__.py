@@ -7,6 +7,7 @@ and :mod:`shared.api.flask` put it into applications, :mod:`shared.api.asgi` and
 
 from shared.api._accept import prefers_problem
 from shared.api._auth_job import AuthenticationJob
+from shared.api._conditional import NotModified, check_preconditions, entity_tag
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
@@ -37,6 +38,7 @@ __all__ = [
     "Job",
     "LayerOptions",
     "LimitPolicy",
+    "NotModified",
     "Outcome",
     "Pipeline",
     "Problem",
@@ -47,6 +49,8 @@ __all__ = [
     "RequestLimited",
     "ResponseHeaders",
     "Success",
+    "check_preconditions",
+    "entity_tag",
     "error_bytes",
     "error_response",
     "load_model",

@@ -281,6 +281,8 @@ class HttpExchange(AsgiConnection):
         elif kind not in _WHOLE_FILES:
             return
         if not (self.finished or message.get("more_body")):
+            if self.method == "HEAD":  # the server keeps the body to itself
+                self.bytes_sent = 0
             self.ended = self._pipeline.clock()
             self.outcome = _COMPLETED  # a disconnect seen before came too late to matter
             self._pipeline.finish(self)

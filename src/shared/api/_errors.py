@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
 from shared.api._accept import JSON, PROBLEM, prefers_problem
+from shared.api._conditional import NotModified
 from shared.api._envelope import error_bytes
 from shared.api._json import dumps_lossy
 from shared.constants import DEFAULT_API_VERSION, ERROR_MESSAGES, ErrorCode
@@ -160,6 +161,8 @@ class ErrorRenderer:
             path: Path of the request, for ``instance``.
         """
         error = self.translate(exc)
+        if isinstance(error, NotModified):
+            return Reply(error.status, tuple(_safe_headers(error.headers)))
         if error is None:
             error = self._unforeseen(exc, correlation_id)
         elif _status(error) == 500 and not self.expose_details:

@@ -37,10 +37,22 @@ class RuleLabels:
         self._app = app
         self._labels: dict[str, str] = {}
 
-    def __call__(self, environ: Any, _status: int) -> str:
+    def __call__(self, environ: Any, status: int) -> str:
         """Return the template; ``"unmatched"`` when no rule answered."""
         rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-        return UNMATCHED if rule is None else self._label(rule)
+        if rule is not None:
+            return self._label(rule)
+        return self._of_another_method(environ) if status == 405 else UNMATCHED
+
+    def _of_another_method(self, environ: Any) -> str:
+        """Return the template that fits the path, as the other frameworks do."""
+        adapter = self._app.url_map.bind_to_environ(environ)
+        for method in adapter.allowed_methods():
+            try:
+                return self._label(adapter.match(method=method, return_rule=True)[0])
+            except (HTTPException, RoutingException):
+                continue
+        return UNMATCHED
 
     def expected(self, environ: Any) -> str:
         """Return the template that this request will be told to have."""

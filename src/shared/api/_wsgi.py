@@ -158,6 +158,8 @@ class WsgiExchange(Exchange):
         if not self.finished:
             self.ended = self._pipeline.clock()
             self.outcome = outcome
+            if self.method == "HEAD":  # the server keeps the body to itself
+                self.bytes_sent = 0
             self._pipeline.finish(self)
         if self._tokens is not None:
             (runtime, context), self._tokens = self._tokens, None
