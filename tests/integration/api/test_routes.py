@@ -250,7 +250,7 @@ def flask_app():
     [
         ("/files/a/b", "GET", "/files/{name}"),
         ("/items/1/00000000-0000-0000-0000-000000000000", "GET", "/items/{item}/{u}"),
-        ("/files/a", "DELETE", "/files/{rest}"),
+        ("/files/a", "DELETE", "/files/{name}"),
         ("/part/acme/x/7", "GET", "/part/{tenant}/x/{x}"),
         ("/converters/a/bc", "GET", "/converters/{letter}/{code}"),
         ("/static/none.css", "GET", "/static/{filename}"),
