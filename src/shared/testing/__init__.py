@@ -12,15 +12,112 @@ from shared.testing._client import ApiClient, ApiResponse
 from shared.testing._clock import FrozenClock
 
 if TYPE_CHECKING:
+    from shared.testing._factories_agents import (
+        AgentConfigFactory,
+        AgentFactory,
+        AgentInteractionFactory,
+        ConversationFactory,
+        MessageFactory,
+        TaskExecutionFactory,
+        TaskFactory,
+    )
+    from shared.testing._factories_auth import (
+        StoredRoleFactory,
+        UserFactory,
+        UserRoleFactory,
+    )
+    from shared.testing._factories_commerce import (
+        AssetBalanceFactory,
+        AssetEntryFactory,
+        AssetFactory,
+        AssetTransactionFactory,
+        BalanceEntryFactory,
+        BalanceFactory,
+        InventoryItemFactory,
+        InventoryReservationFactory,
+        OrderFactory,
+        OrderItemFactory,
+    )
+    from shared.testing._factories_database import (
+        IdempotencyKeyFactory,
+        InboxMessageFactory,
+        OutboxMessageFactory,
+    )
+    from shared.testing._factory_base import (
+        ModelFactory,
+        factory_session,
+    )
+    from shared.testing._factory_for import factory_for
     from shared.testing._postgres import PostgresServer
     from shared.testing._redis import RedisServer
 
-__all__ = ["ApiClient", "ApiResponse", "FrozenClock", "PostgresServer", "RedisServer"]
+__all__ = [
+    "AgentConfigFactory",
+    "AgentFactory",
+    "AgentInteractionFactory",
+    "ApiClient",
+    "ApiResponse",
+    "AssetBalanceFactory",
+    "AssetEntryFactory",
+    "AssetFactory",
+    "AssetTransactionFactory",
+    "BalanceEntryFactory",
+    "BalanceFactory",
+    "ConversationFactory",
+    "FrozenClock",
+    "IdempotencyKeyFactory",
+    "InboxMessageFactory",
+    "InventoryItemFactory",
+    "InventoryReservationFactory",
+    "MessageFactory",
+    "ModelFactory",
+    "OrderFactory",
+    "OrderItemFactory",
+    "OutboxMessageFactory",
+    "PostgresServer",
+    "RedisServer",
+    "StoredRoleFactory",
+    "TaskExecutionFactory",
+    "TaskFactory",
+    "UserFactory",
+    "UserRoleFactory",
+    "factory_for",
+    "factory_session",
+]
 
 # What starts servers is loaded when it is asked for. Guarded: an unguarded module
 # __getattr__ makes type checkers accept every misspelt name of this package.
 if not TYPE_CHECKING:
-    _LAZY = {"PostgresServer": "_postgres", "RedisServer": "_redis"}
+    _LAZY = {
+        "AgentConfigFactory": "_factories_agents",
+        "AgentFactory": "_factories_agents",
+        "AgentInteractionFactory": "_factories_agents",
+        "AssetBalanceFactory": "_factories_commerce",
+        "AssetEntryFactory": "_factories_commerce",
+        "AssetFactory": "_factories_commerce",
+        "AssetTransactionFactory": "_factories_commerce",
+        "BalanceEntryFactory": "_factories_commerce",
+        "BalanceFactory": "_factories_commerce",
+        "ConversationFactory": "_factories_agents",
+        "IdempotencyKeyFactory": "_factories_database",
+        "InboxMessageFactory": "_factories_database",
+        "InventoryItemFactory": "_factories_commerce",
+        "InventoryReservationFactory": "_factories_commerce",
+        "MessageFactory": "_factories_agents",
+        "ModelFactory": "_factory_base",
+        "OrderFactory": "_factories_commerce",
+        "OrderItemFactory": "_factories_commerce",
+        "OutboxMessageFactory": "_factories_database",
+        "PostgresServer": "_postgres",
+        "RedisServer": "_redis",
+        "StoredRoleFactory": "_factories_auth",
+        "TaskExecutionFactory": "_factories_agents",
+        "TaskFactory": "_factories_agents",
+        "UserFactory": "_factories_auth",
+        "UserRoleFactory": "_factories_auth",
+        "factory_for": "_factory_for",
+        "factory_session": "_factory_base",
+    }
 
     def __getattr__(name: str) -> object:
         from importlib import import_module

@@ -1,0 +1,62 @@
+"""Factories of the room ``database``."""
+
+from datetime import timedelta
+
+from shared.database import IdempotencyKey, InboxMessage, OutboxMessage, utc_now, uuid7
+from shared.testing._factory_base import ModelFactory, declared, factory
+
+__all__ = ["IdempotencyKeyFactory", "InboxMessageFactory", "OutboxMessageFactory"]
+
+
+@declared
+class OutboxMessageFactory(ModelFactory):
+    """A message that waits to be published.
+
+    Example:
+        >>> OutboxMessageFactory.build(topic="orders.paid").topic
+        'orders.paid'
+    """
+
+    class Meta:
+        model = OutboxMessage
+
+    id = factory.LazyFunction(uuid7)
+    topic = "test.topic"
+    payload = factory.LazyFunction(dict)
+
+
+@declared
+class InboxMessageFactory(ModelFactory):
+    """A message that a consumer has dealt with.
+
+    Example:
+        >>> InboxMessageFactory.build().consumer
+        'consumer'
+    """
+
+    class Meta:
+        model = InboxMessage
+
+    consumer = "consumer"
+    message_id = factory.Sequence(lambda n: f"message-{n}")
+
+
+@declared
+class IdempotencyKeyFactory(ModelFactory):
+    """A request that was carried out; kept for a day.
+
+    Example:
+        >>> IdempotencyKeyFactory.build().is_done
+        True
+    """
+
+    class Meta:
+        model = IdempotencyKey
+
+    scope = "test"
+    key = factory.Sequence(lambda n: f"key-{n}")
+    fingerprint = "0" * 64
+    token = factory.LazyFunction(uuid7)
+    is_done = True
+    response = factory.LazyFunction(dict)
+    expires_at = factory.LazyFunction(lambda: utc_now() + timedelta(days=1))
