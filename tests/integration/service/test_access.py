@@ -28,7 +28,7 @@ from shared.auth import (
 from shared.config import override_settings
 from shared.errors import AuthenticationError, ConfigurationError, ServiceUnavailableError
 from shared.logging import capture_logs
-from shared.runtime import use
+from shared.runtime import Runtime, use
 from shared.service import explain, install, installed, uninstall
 
 TOKENS = {
@@ -421,8 +421,17 @@ def test_the_tokens_of_this_library_open_a_protected_route(kind):
 GATEWAY = "gateway-secret-of-at-least-32-bytes"
 
 
+@pytest.fixture
+def own_runtime():
+    """A runtime of the test's own: what a service is given inside an override stays with it."""
+    runtime = Runtime("access")
+    with use(runtime):
+        yield runtime
+    runtime.close()
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_ways_can_be_named_in_the_settings(kind):
+def test_ways_can_be_named_in_the_settings(kind, own_runtime):
     make, face = KINDS[kind]
     settings = {
         "AUTHENTICATORS": ["session", "api_key", "gateway", "bearer"],
@@ -454,11 +463,11 @@ def test_ways_can_be_named_in_the_settings(kind):
     [(["magic"], {}), (["gateway"], {}), (["bearer", "bearer"], {})],
     ids=["unknown", "no secret", "twice"],
 )
-def test_a_way_that_cannot_be_is_refused_at_start(names, settings):
+def test_a_way_that_cannot_be_is_refused_at_start(names, settings, own_runtime):
     with override_settings(**settings), pytest.raises(ConfigurationError):
         install(Flask("a"), service="access", authenticators=names)
 
 
-def test_ways_without_the_request_layer_are_refused_at_start():
+def test_ways_without_the_request_layer_are_refused_at_start(own_runtime):
     with pytest.raises(ConfigurationError, match="request layer"):
         install(Flask("a"), service="access", authenticators=["bearer"], without=["request_layer"])
