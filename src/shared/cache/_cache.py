@@ -86,14 +86,9 @@ class Cache:
         Raises:
             InvalidArgumentError: *key* is not a text, or empty.
         """
-        core = self.core
-        entry = core.memory.find(key, core.clock())
-        if entry is not None:
-            value = core.value(entry)
-            if value is not MISSING:
-                core.tally.add("memory_hits")
-                return value
-        value = self._runner.run(core.read(key))
+        value = self.core.near(key)
+        if value is MISSING:
+            value = self._runner.run(self.core.read(key))
         return default if value is MISSING else value
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
@@ -132,13 +127,9 @@ class Cache:
                 take the value.
         """
         core = self.core
-        now = core.clock()
-        entry = core.memory.find(key, now)
-        if entry is not None and now < entry.stale_at:
-            value = core.value(entry, serializer)
-            if value is not MISSING:
-                core.tally.add("memory_hits")
-                return value  # type: ignore[no-any-return]
+        value = core.near(key, serializer, fresh=True)
+        if value is not MISSING:
+            return value  # type: ignore[no-any-return]
         how = storing(
             core.options.ttl if ttl is None else ttl,
             stale=stale,

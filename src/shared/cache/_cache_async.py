@@ -86,14 +86,9 @@ class AsyncCache:
 
     async def get(self, key: str, default: Any = None) -> Any:
         """See :meth:`Cache.get`."""
-        core = self.core
-        entry = core.memory.find(key, core.clock())
-        if entry is not None:
-            value = core.value(entry)
-            if value is not MISSING:
-                core.tally.add("memory_hits")
-                return value
-        value = await self._run(core.read(key))
+        value = self.core.near(key)
+        if value is MISSING:
+            value = await self._run(self.core.read(key))
         return default if value is MISSING else value
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
@@ -113,13 +108,9 @@ class AsyncCache:
     ) -> T:
         """See :meth:`Cache.get_or_load`; *loader* may be an async function, and a task refreshes."""
         core = self.core
-        now = core.clock()
-        entry = core.memory.find(key, now)
-        if entry is not None and now < entry.stale_at:
-            value = core.value(entry, serializer)
-            if value is not MISSING:
-                core.tally.add("memory_hits")
-                return cast("T", value)
+        value = core.near(key, serializer, fresh=True)
+        if value is not MISSING:
+            return cast("T", value)
         how = storing(
             core.options.ttl if ttl is None else ttl,
             stale=stale,

@@ -9,6 +9,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, get_args, get
 from shared.cache._accessors import get_cache
 from shared.cache._cache import Cache
 from shared.cache._call_keys import CallKeys
+from shared.cache._core import MISSING
 from shared.cache._options import storing
 from shared.cache._serializers import ModelSerializer, Serializer
 from shared.errors import InvalidArgumentError, UnsupportedCallableError
@@ -127,10 +128,9 @@ class _Given:
 def _wrap(
     function: Callable[P, R_co], keys: CallKeys, given: _Given, serializer: Serializer | None
 ) -> CachedFunction[P, R_co]:
-    def plan(args: Any, kwargs: Any) -> dict[str, Any]:
-        arguments = keys.bind(args, kwargs)
+    def plan(key: str, arguments: Any, args: Any, kwargs: Any) -> dict[str, Any]:
         return {
-            "key": keys.key(arguments),
+            "key": key,
             "loader": functools.partial(function, *args, **kwargs),
             "ttl": given.ttl,
             "tags": [keys.fill(tag, arguments) for tag in given.tags],
@@ -143,7 +143,12 @@ def _wrap(
 
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return await given.where().aio.get_or_load(**plan(args, kwargs))
+            arguments = keys.bind(args, kwargs)
+            key, cache = keys.key(arguments), given.where()
+            found = cache.core.near(key, serializer, fresh=True)
+            if found is MISSING:
+                return await cache.aio.get_or_load(**plan(key, arguments, args, kwargs))
+            return found
 
         async def invalidate(*args: Any, **kwargs: Any) -> int:
             return await given.where().aio.delete(keys.key(keys.bind(args, kwargs)))
@@ -151,7 +156,12 @@ def _wrap(
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return given.where().get_or_load(**plan(args, kwargs))
+            arguments = keys.bind(args, kwargs)
+            key, cache = keys.key(arguments), given.where()
+            found = cache.core.near(key, serializer, fresh=True)
+            if found is MISSING:
+                return cache.get_or_load(**plan(key, arguments, args, kwargs))
+            return found
 
         def invalidate(*args: Any, **kwargs: Any) -> int:  # type: ignore[misc]
             return given.where().delete(keys.key(keys.bind(args, kwargs)))

@@ -36,6 +36,12 @@ class CallKeys:
 
     def __init__(self, function: Callable[..., Any], template: str | None, ignore: frozenset[str]) -> None:
         self._signature: Signature = signature(function)
+        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
+        # The usual call gives every parameter by position; binding it costs more than all the rest.
+        self._positional: tuple[str, ...] = (
+            tuple(self._signature.parameters) if kinds <= {Parameter.POSITIONAL_OR_KEYWORD} else ()
+        )
+        self._parsed: dict[str, list[tuple[str, str, list[str]]]] = {}
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._ignore = ignore
         self._template = template
@@ -75,6 +81,8 @@ class CallKeys:
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, defaults among them; raise TypeError as the function would."""
+        if not kwargs and args and len(args) == len(self._positional):
+            return dict(zip(self._positional, args, strict=True))
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return bound.arguments
@@ -101,24 +109,41 @@ class CallKeys:
         Raises:
             InvalidArgumentError: An argument has no text that stands for it alone.
         """
+        parsed = self._parsed.get(template)
+        if parsed is None:
+            parsed = self._parsed[template] = _parse(template)
         parts: list[str] = []
-        for text, field, _, _ in _FORMAT.parse(template):
+        for text, first, rest in parsed:
             parts.append(text)
-            if field is not None:
-                first, *rest = field.split(".")
+            if first:
                 value = arguments[first]
                 for name in rest:
                     value = getattr(value, name)
-                parts.append(_text(value, f"{{{field}}} of {self._name}"))
+                parts.append(_text(value, first, self._name))
         return "".join(parts)
 
 
-def _text(value: Any, where: str) -> str:
+def _parse(template: str) -> list[tuple[str, str, list[str]]]:
+    """Return ``(text, parameter, attributes)`` for each field, the parameter empty behind the last one."""
+    parsed = []
+    for text, field, _, _ in _FORMAT.parse(template):
+        first, *rest = (field or "").split(".")
+        parsed.append((text, first, rest))
+    return parsed
+
+
+def _text(value: Any, parameter: str, name: str) -> str:
+    kind = type(value)
+    if kind is int or (kind is str and value.isalnum() and value.isascii()):
+        return str(value)
     if isinstance(value, Enum):
         value = value.value
     if value is None or isinstance(value, (bool, int, float, str, *_SCALARS)):
         return quote(str(value), safe="@+,", errors="surrogatepass")
-    msg = f"{where} is a {type(value).__name__}, which has no text for a key: name one of its attributes"
+    msg = (
+        f"{{{parameter}}} of {name} is a {type(value).__name__}, which has no text for a key: "
+        "name one of its attributes"
+    )
     raise InvalidArgumentError(msg)
 
 

@@ -155,9 +155,22 @@ class CacheCore:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def near(self, key: str) -> Entry | None:
-        """Return the copy in this process that may be served without asking Redis."""
-        return self.memory.find(key, self.clock())
+    def near(self, key: str, serializer: Serializer | None = None, *, fresh: bool = False) -> Any:
+        """Return the value that this process may serve without asking anybody, or :data:`MISSING`.
+
+        Args:
+            key: Of the value.
+            serializer: That wrote it, when it was not the cache's.
+            fresh: Whether one that has grown stale does not count.
+        """
+        now = self.clock()
+        entry = self.memory.find(key, now)
+        if entry is None or (fresh and now >= entry.stale_at):
+            return MISSING
+        value = self.value(entry, serializer)
+        if value is not MISSING:
+            self.tally.add("memory_hits")
+        return value
 
     def read(self, key: str) -> Plan[Any]:
         """Return the value of *key*, or :data:`MISSING`; memory has been looked at."""

@@ -102,13 +102,10 @@ def _failure(error: Exception) -> Callable[["Future[Any]"], object]:
 
 def _find_or_load(core: CacheCore, flight: Flight, loader: Loader, how: Storing) -> Plan[tuple[Any, Landing]]:
     key = flight.key
-    now = core.clock()
-    entry = core.memory.find(key, now)
-    if entry is not None and now < entry.stale_at:  # stored since the caller looked
-        value = core.value(entry, how.serializer)
-        if value is not MISSING:
-            core.tally.add("memory_hits")
-            return value, Landing(entry)
+    value = core.near(key, how.serializer, fresh=True)
+    entry = core.memory.find(key, core.clock())
+    if value is not MISSING and entry is not None:  # stored since the caller looked
+        return value, Landing(entry)
     fill = core.memory.expect(key)
     try:
         found, value, token = yield from _ask_remote(core, key, fill, how)
