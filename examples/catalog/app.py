@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from shared.api import Success, load_model
 from shared.api.flask import enveloped
+from shared.cache import cached
 from shared.errors import ConflictError, ResourceNotFoundError
 from shared.logging import bind, get_logger
 from shared.service import install
@@ -30,6 +31,11 @@ items = {
 }
 
 
+@cached(ttl=30.0, key="item:{sku}")
+def find_item(sku: str) -> Item | None:
+    return items.get(sku)
+
+
 @app.get("/items")
 @enveloped
 def list_items():
@@ -40,10 +46,11 @@ def list_items():
 @enveloped
 def get_item(sku: str):
     bind(sku=sku)
-    if sku not in items:
+    item = find_item(sku)
+    if item is None:
         raise ResourceNotFoundError(resource="item", resource_id=sku)
-    log.info("item looked up", price_cents=items[sku].price_cents)
-    return items[sku]
+    log.info("item looked up", price_cents=item.price_cents)
+    return item
 
 
 @app.post("/items")
@@ -53,6 +60,7 @@ def add_item():
     if item.sku in items:
         raise ConflictError("an item with this sku exists", details={"sku": item.sku})
     items[item.sku] = item
+    find_item.invalidate(item.sku)
     return Success(item, message="Item added"), 201
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from examples.demo._fleet import ROOT, Server, free_port
 from examples.demo._report import Report
 from examples.demo._tour import take_tour
+from shared.testing import RedisServer
 
 
 def main() -> int:
     """Start the fleet, take the tour, stop the fleet; return 0 when everything held."""
     options = _options()
     report = Report(as_json=options.json)
-    with tempfile.TemporaryDirectory(prefix="shared-demo-") as folder:
-        fleet = _fleet(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="shared-demo-") as folder, RedisServer() as redis:
+        fleet = _fleet(Path(folder), redis)
         services = []
         try:
             report.heading("Starting three services on loopback")
@@ -29,7 +30,7 @@ def main() -> int:
                     facts.append(f"{server.url} after {seconds:.1f} s")
                     services.append(_row(server, seconds))
             if not report.failed:
-                take_tour(report, *fleet, stop_at_end=not options.serve)
+                take_tour(report, *fleet, redis=redis, stop_at_end=not options.serve)
             report.summary(services)
             if options.serve and not report.failed:
                 _serve(fleet)
@@ -46,7 +47,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fleet(folder: Path) -> tuple[Server, Server, Server]:
+def _fleet(folder: Path, redis: RedisServer) -> tuple[Server, Server, Server]:
     catalog_port, payments_port, orders_port = free_port(), free_port(), free_port()
     secret = secrets.token_urlsafe(48)
     # What a deployment would set; the library refuses to start in production without.
@@ -67,7 +68,7 @@ def _fleet(folder: Path) -> tuple[Server, Server, Server]:
         ["-m", "waitress", f"--listen=127.0.0.1:{catalog_port}", "examples.catalog.app:app"],
         catalog_port,
         folder / "catalog.log",
-        common,
+        {**common, "REDIS_URL": str.__str__(redis.url)},
     )
     payments = Server(
         "payments_stub",

@@ -9,8 +9,10 @@ import time
 from typing import Any
 
 from examples.demo._bad_day import take_bad_day
+from examples.demo._cache_walk import walk_by_the_cache
 from examples.demo._fleet import ROOT, Answer, Server
 from examples.demo._report import Report, check, equal
+from shared.testing import RedisServer
 
 SUCCESS = ["success", "data", "message", "timestamp", "version"]
 ERROR = ["success", "error", "timestamp", "version"]
@@ -18,7 +20,13 @@ SECRET = "4111111111111111"
 
 
 def take_tour(
-    report: Report, catalog: Server, payments: Server, orders: Server, *, stop_at_end: bool
+    report: Report,
+    catalog: Server,
+    payments: Server,
+    orders: Server,
+    *,
+    redis: RedisServer,
+    stop_at_end: bool,
 ) -> None:
     """Walk through everything the services got from one call each."""
     _envelopes(report, catalog, orders)
@@ -26,6 +34,7 @@ def take_tour(
     _errors(report, catalog, orders)
     _protection(report, catalog, orders)
     _health(report, catalog, orders)
+    walk_by_the_cache(report, catalog, redis)
     take_bad_day(report, payments, orders)
     _configuration(report)
     if stop_at_end:

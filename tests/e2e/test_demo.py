@@ -35,7 +35,7 @@ def test_every_step_of_the_tour_holds():
 
 
 def test_demo_fails_when_a_service_does_not_start(monkeypatch, capsys):
-    def broken_fleet(folder):
+    def broken_fleet(folder, redis):
         return (Server("catalog", ["-c", "raise SystemExit(3)"], 1, folder / "log"),)
 
     monkeypatch.setattr(demo, "_fleet", broken_fleet)

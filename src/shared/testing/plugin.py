@@ -33,6 +33,7 @@ from shared.testing._markers import pytest_configure  # noqa: F401
 if TYPE_CHECKING:
     from redis import Redis
 
+    from shared.cache import Cache
     from shared.config import ConnectionUrl, Settings
     from shared.context import RequestContext
     from shared.resilience.testing import Chaos
@@ -47,6 +48,7 @@ __all__ = [
     "log_capture",
     "query_log",
     "shared_async_db",
+    "shared_cache",
     "shared_client",
     "shared_db",
     "shared_db_committed",
@@ -305,3 +307,18 @@ def shared_redis_client(shared_redis: "ConnectionUrl") -> "Iterator[Redis]":
 
     with Redis.from_url(shared_redis) as client:
         yield client
+
+
+@pytest.fixture
+def shared_cache(shared_runtime: "Runtime") -> "Iterator[Cache]":
+    """A cache in memory that ``get_cache()`` and ``@cached`` use for the length of the test.
+
+    Example:
+        >>> def test_a_product_is_loaded_once(shared_cache):
+        ...     product(7), product(7)
+        ...     assert shared_cache.stats().loads == 1
+    """
+    from shared.cache import Cache
+
+    with Cache() as cache, shared_runtime.override(Cache, cache):
+        yield cache

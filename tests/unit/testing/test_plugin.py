@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from shared.cache import cached, get_cache
 from shared.config import Section, Settings, get_settings, setting
 from shared.context import get_principal, get_tenant
 from shared.logging import get_logger
@@ -62,6 +63,16 @@ def test_runtime_of_the_test_holds_its_settings(shared_runtime, shared_settings)
 
 async def test_runtime_is_current_in_asynchronous_tests(shared_runtime):
     assert current() is shared_runtime
+
+
+def test_cache_of_the_test_is_the_one_that_decorated_functions_use(shared_cache):
+    @cached(ttl=60.0, key="double:{number}")
+    def double(number: int) -> int:
+        return 2 * number
+
+    found = [double(4), double(4)]
+
+    assert (found, get_cache() is shared_cache, shared_cache.stats().loads) == ([8, 8], True, 1)
 
 
 def test_log_capture_sees_loggers_made_before(log_capture):
