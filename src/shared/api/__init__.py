@@ -11,6 +11,8 @@ from shared.api._conditional import NotModified, check_preconditions, entity_tag
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
+from shared.api._idempotency import Idempotency, IdempotentRequest, idempotent_request
+from shared.api._idempotency_sql import DatabaseReplays
 from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
 from shared.api._limit_keys import ClientAddress
 from shared.api._limit_policy import LimitPolicy
@@ -29,11 +31,14 @@ __all__ = [
     "ClientAddress",
     "CorsPolicy",
     "CsrfPolicy",
+    "DatabaseReplays",
     "Envelope",
     "ErrorBody",
     "ErrorEnvelope",
     "ErrorRenderer",
     "Exchange",
+    "Idempotency",
+    "IdempotentRequest",
     "InFlight",
     "Job",
     "LayerOptions",
@@ -53,6 +58,7 @@ __all__ = [
     "entity_tag",
     "error_bytes",
     "error_response",
+    "idempotent_request",
     "load_model",
     "prefers_problem",
     "problem_details",

@@ -10,7 +10,7 @@ Example:
     >>> uninstall(app)
 """
 
-from shared.errors import MissingDependencyError
+from shared.errors import ConfigurationError, MissingDependencyError
 
 try:
     import flask as _flask  # noqa: F401 - looked for first, to say what to install
@@ -27,6 +27,7 @@ from flask import Response as FlaskResponse
 from shared.api._envelope import success_bytes
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._flask import FlaskHandlers, RuleLabels, caller, probe_view, template_of
+from shared.api._idempotency_wsgi import WsgiIdempotency
 from shared.api._installed import installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
@@ -36,11 +37,13 @@ from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
+    from shared.api._idempotency import Idempotency
     from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
 __all__ = [
     "EnvelopeResponse",
     "add_health_routes",
+    "add_idempotency",
     "add_metrics_route",
     "enveloped",
     "install_error_handlers",
@@ -169,6 +172,42 @@ def install_layer(
 
     record.add("layer", pipeline, undo)
     return pipeline
+
+
+def add_idempotency(app: Flask, idempotency: "Idempotency") -> None:
+    """Carry unsafe requests with an ``Idempotency-Key`` out once; see :class:`shared.api.Idempotency`.
+
+    Stands between the request layer, which it needs, and the application. Idempotent.
+
+    Args:
+        app: The application.
+        idempotency: What decides; closing it is up to you.
+
+    Raises:
+        ConfigurationError: The layer is not installed, or was wrapped since.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.api import Idempotency
+        >>> app = Flask("docs")
+        >>> pipeline = install_layer(app)
+        >>> add_idempotency(app, Idempotency("memory://"))
+    """
+    record = installation(app)
+    if record.find("idempotency", None) is not None:
+        return
+    layer: Any = app.wsgi_app
+    if not isinstance(layer, WsgiLayer):
+        raise ConfigurationError(
+            "idempotency keys need the request layer: call install_layer(app) just before"
+        )
+    inner = layer.app
+    layer.app = WsgiIdempotency(inner, idempotency)
+
+    def undo() -> None:
+        layer.app = inner
+
+    record.add("idempotency", idempotency, undo)
 
 
 def install_error_handlers(

@@ -8,7 +8,7 @@ Example:
     >>> uninstall(app)
 """
 
-from shared.errors import MissingDependencyError
+from shared.errors import ConfigurationError, MissingDependencyError
 
 try:
     import starlette as _starlette  # noqa: F401 - looked for first, to say what to install
@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -28,6 +29,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from shared.api._envelope import Success, data_bytes, splice
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
+from shared.api._idempotency_asgi import AsgiIdempotency
 from shared.api._installed import installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._operations import OperationRoutes
@@ -46,11 +48,13 @@ from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
+    from shared.api._idempotency import Idempotency
     from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
 __all__ = [
     "EnvelopeResponse",
     "add_health_routes",
+    "add_idempotency",
     "add_metrics_route",
     "install_error_handlers",
     "install_layer",
@@ -182,6 +186,43 @@ def install_layer(
 
     record.add("layer", pipeline, undo)
     return pipeline
+
+
+def add_idempotency(app: Starlette, idempotency: "Idempotency") -> None:
+    """Carry unsafe requests with an ``Idempotency-Key`` out once; see :class:`shared.api.Idempotency`.
+
+    Stands inside of every middleware, so that one that authenticates comes first, and
+    needs the request layer. Idempotent.
+
+    Args:
+        app: A Starlette or FastAPI application, before its first request.
+        idempotency: What decides; closing it is up to you.
+
+    Raises:
+        ConfigurationError: The layer is not installed.
+
+    Example:
+        >>> from starlette.applications import Starlette
+        >>> from shared.api import Idempotency
+        >>> app = Starlette()
+        >>> pipeline = install_layer(app)
+        >>> add_idempotency(app, Idempotency("memory://"))
+    """
+    record = installation(app)
+    if record.find("idempotency", None) is not None:
+        return
+    if record.find("layer", None) is None:
+        raise ConfigurationError("idempotency keys need the request layer: call install_layer(app) first")
+    middleware = Middleware(AsgiIdempotency, idempotency=idempotency)
+    app.user_middleware.append(middleware)
+    app.middleware_stack = None
+
+    def undo() -> None:
+        if middleware in app.user_middleware:
+            app.user_middleware.remove(middleware)
+        app.middleware_stack = None
+
+    record.add("idempotency", idempotency, undo)
 
 
 def install_error_handlers(

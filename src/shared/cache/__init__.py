@@ -26,6 +26,11 @@ from shared.cache._lock_types import LockStore
 from shared.cache._metrics import measure_cache
 from shared.cache._options import CacheOptions
 from shared.cache._redis import async_redis_client, is_redis_url, redis_client, redis_errors
+from shared.cache._replay_memory import MemoryReplays
+from shared.cache._replay_redis import RedisReplays
+from shared.cache._replay_sqlite import SQLiteReplays
+from shared.cache._replay_store import replay_store
+from shared.cache._replay_types import ReplayClaim, ReplayState, ReplayStore, StoredAnswer
 from shared.cache._serializers import (
     JsonSerializer,
     ModelSerializer,
@@ -48,6 +53,7 @@ __all__ = [
     "LockStore",
     "MemoryLocks",
     "MemoryRateLimits",
+    "MemoryReplays",
     "ModelSerializer",
     "MsgpackSerializer",
     "OnStoreFailure",
@@ -56,9 +62,15 @@ __all__ = [
     "RateVerdict",
     "RedisLocks",
     "RedisRateLimits",
+    "RedisReplays",
+    "ReplayClaim",
+    "ReplayState",
+    "ReplayStore",
     "SQLiteLocks",
     "SQLiteRateLimits",
+    "SQLiteReplays",
     "Serializer",
+    "StoredAnswer",
     "async_redis_client",
     "cache_from_settings",
     "cached",
@@ -69,4 +81,5 @@ __all__ = [
     "rate_limit_store",
     "redis_client",
     "redis_errors",
+    "replay_store",
 ]

@@ -28,6 +28,7 @@ from shared.database._idempotency import (
     Idempotent,
     Inbox,
 )
+from shared.database._idempotency_leases import IdempotencyLease, IdempotencyLeases
 from shared.database._locks import AsyncLockManager, LockManager
 from shared.database._manager import AsyncTransactionManager, TransactionManager
 from shared.database._mixins import SoftDelete, TenantScoped, Timestamps, UUIDKey, Versioned
@@ -76,6 +77,8 @@ __all__ = [
     "Entity",
     "ExactAmount",
     "IdempotencyKey",
+    "IdempotencyLease",
+    "IdempotencyLeases",
     "IdempotencyStore",
     "Idempotent",
     "Inbox",

@@ -13,6 +13,7 @@ from shared.service._database import add_database
 from shared.service._edge import left_out, note_edge
 from shared.service._errors import add_error_tracking
 from shared.service._explain import Explanation, Part
+from shared.service._idempotency import add_idempotency
 from shared.service._limits import add_limits
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
 from shared.service._process import add_event_loop, add_report
@@ -43,6 +44,7 @@ PARTS: Final = (
     "time_limit",
     "auth",
     "rate_limits",
+    "idempotency",
     "errors",
     "error_tracking",
     "resilience",
@@ -201,6 +203,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
         service.wants("request_layer", "ids, access log, headers, limits")
     service.note(auth)
     service.note(limits)
+    add_idempotency(app, service, face)
     if service.wants("errors", "every error leaves as an envelope or problem details"):
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")

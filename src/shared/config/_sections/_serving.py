@@ -127,6 +127,22 @@ class APISettings(Section):
         "Paths that RATE_LIMITS leaves alone.",
         expects="a list of paths that begin with /, separated by commas or as JSON",
     )
+    IDEMPOTENCY_STORE: (
+        Annotated[ConnectionUrl, UrlScheme("database", "memory", "redis", "rediss", "sqlite", "unix")] | None
+    ) = setting(
+        None,
+        "Where answers to requests with an Idempotency-Key are kept: database:// (that of this service), "
+        "sqlite:///file.db, Redis or memory://; none is off.",
+    )
+    IDEMPOTENCY_TTL: Seconds = setting(86_400.0, "How long such an answer is repeated, in seconds.")
+    IDEMPOTENCY_LEASE: Seconds = setting(
+        60.0, "After how long a worker that has not answered counts as dead, in seconds."
+    )
+    IDEMPOTENCY_REQUIRED: list[Path] = setting(
+        [],
+        "Routes whose POST and PATCH need an Idempotency-Key, such as /orders/{order_id}/pay.",
+        expects="a list of routes that begin with /, separated by commas or as JSON",
+    )
 
 
 class LoggingSettings(Section):
