@@ -3,11 +3,10 @@
 import argparse
 import importlib
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shared._cli._config import settings_class
-from shared._cli._db_arguments import chain_of, command, url_of
+from shared._cli._db_arguments import chain_of, command, teller, url_of
 from shared._cli._db_judge import configure as judge
 from shared._cli._main import FOUND, OK, add_json
 from shared._cli._output import answer, counted, write
@@ -15,7 +14,7 @@ from shared.errors import ValidationError
 
 if TYPE_CHECKING:
     from shared.database import Seed
-    from shared.database.migrations import AppliedRevision, MigrationProgress, Migrations
+    from shared.database.migrations import AppliedRevision, Migrations
 
 _PHASES = ("expand", "migrate", "contract")
 
@@ -95,15 +94,8 @@ def _migrations(args: argparse.Namespace) -> "Migrations":
             statement_timeout=args.statement_timeout,
         )
     return Migrations(
-        url_of(args), chain_of(args), options=options, schema=args.schema, progress=_teller(args)
+        url_of(args), chain_of(args), options=options, schema=args.schema, progress=teller(args)
     )
-
-
-def _teller(args: argparse.Namespace) -> "Callable[[MigrationProgress], object]":
-    """Write progress to the error stream: the answer is on the other one."""
-    if args.json:
-        return lambda _progress: None
-    return lambda progress: write(str(progress), sys.stderr)
 
 
 # --- the commands ----------------------------------------------------------------------

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from shared._cli._config import settings_class
 from shared._cli._main import add_json
+from shared._cli._output import write
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from shared.database.migrations import MigrationChain
+    from shared.database.migrations import MigrationChain, MigrationProgress
 
 
 def command(
@@ -65,3 +66,10 @@ def url_of(args: argparse.Namespace) -> str:
         msg = "no database is named: set DATABASE_URL, or give --url"
         raise ConfigurationError(msg)
     return str(found)
+
+
+def teller(args: argparse.Namespace) -> "Callable[[MigrationProgress], object]":
+    """Write progress to the error stream: the answer is on the other one."""
+    if args.json:
+        return lambda _progress: None
+    return lambda progress: write(str(progress), sys.stderr)

@@ -1,4 +1,4 @@
-"""``shared db lint``: what would hurt, read from the revisions."""
+"""``shared db lint`` and ``assess``: what would hurt, read from the revisions and measured on a copy."""
 
 import argparse
 import importlib
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared._cli._db_arguments import chain_of, command, url_of
+from shared._cli._db_arguments import chain_of, command, teller, url_of
 from shared._cli._main import FOUND, OK
 from shared._cli._output import answer
 from shared.errors import ValidationError
@@ -33,6 +33,24 @@ def configure(commands: Any) -> None:
     lint.add_argument("--applied", action="store_true", help="also look in the database for edited revisions")
     lint.add_argument("--strict", action="store_true", help="exit with 1 for warnings, too")
     lint.add_argument("--squawk", action="store_true", help="ask squawk for a second opinion")
+
+    assess = command(commands, "assess", _assess, "run pending revisions on a copy and tell their cost")
+    _copied(assess, 20_000)
+    for name, default, text in (
+        ("observe", 2.0, "watch the live rates for so long"),
+        ("window-after", 1.0, "blocking for longer needs a window"),
+        ("forbid-after", 30.0, "blocking for longer is forbidden"),
+    ):
+        words = f"{text} (default {default:g})"
+        assess.add_argument(f"--{name}", type=float, default=default, metavar="SECONDS", help=words)
+    rehearse = command(commands, "rehearse", _rehearse, "try upgrade, downgrade, upgrade on a copy with data")
+    _copied(rehearse, 100_000)
+    rehearse.add_argument("--since", metavar="REVISION", help="begin there, though newer ones are applied")
+
+
+def _copied(parser: argparse.ArgumentParser, rows: int) -> None:
+    parser.add_argument("--shadow", metavar="URL", help="a copy that may be changed; made when not given")
+    parser.add_argument("--rows", type=int, default=rows, help=f"most rows of each table copied ({rows})")
 
 
 def metadata_of(args: argparse.Namespace, chain: "MigrationChain") -> Any:
@@ -89,3 +107,36 @@ def _edited(args: argparse.Namespace, chain: "MigrationChain") -> tuple[str, ...
     from shared.database.migrations import Migrations
 
     return Migrations(url_of(args), chain, schema=args.schema).check().edited
+
+
+def _assess(args: argparse.Namespace) -> int:
+    from shared.database.migrations import AssessmentLimits, Verdict, assess
+
+    found = assess(
+        url_of(args),
+        chain_of(args),
+        shadow=args.shadow,
+        rows=args.rows,
+        schema=args.schema,
+        limits=AssessmentLimits(window_after=args.window_after, forbid_after=args.forbid_after),
+        observe=args.observe,
+        progress=teller(args),
+    )
+    answer(args, found.to_dict(), str(found))
+    return OK if found.verdict is Verdict.SAFE else FOUND
+
+
+def _rehearse(args: argparse.Namespace) -> int:
+    from shared.database.migrations import rehearse
+
+    found = rehearse(
+        url_of(args),
+        chain_of(args),
+        shadow=args.shadow,
+        rows=args.rows,
+        schema=args.schema,
+        since=args.since,
+        progress=teller(args),
+    )
+    answer(args, found.to_dict(), str(found))
+    return OK if found.ok else FOUND

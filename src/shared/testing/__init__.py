@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         factory_session,
     )
     from shared.testing._factory_for import factory_for
+    from shared.testing._migrations import assert_migrations_ok
     from shared.testing._postgres import PostgresServer
     from shared.testing._redis import RedisServer
 
@@ -81,6 +82,7 @@ __all__ = [
     "TaskFactory",
     "UserFactory",
     "UserRoleFactory",
+    "assert_migrations_ok",
     "factory_for",
     "factory_session",
 ]
@@ -115,6 +117,7 @@ if not TYPE_CHECKING:
         "TaskFactory": "_factories_agents",
         "UserFactory": "_factories_auth",
         "UserRoleFactory": "_factories_auth",
+        "assert_migrations_ok": "_migrations",
         "factory_for": "_factory_for",
         "factory_session": "_factory_base",
     }

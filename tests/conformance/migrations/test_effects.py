@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 
 import psycopg
 import pytest
@@ -96,7 +97,7 @@ def server(request):
     from shared.testing._postgres import create_database, drop_database
 
     url = request.getfixturevalue("shared_postgres")
-    name = f"effects_{id(request):x}"
+    name = f"effects_{uuid.uuid4().hex[:12]}"
     made = create_database(url, name)
     with psycopg.connect(made, autocommit=True) as connection:
         connection.execute(SETUP)

@@ -19,6 +19,7 @@ __all__ = [
     "own_transactions",
     "parents_of",
     "stamp_steps",
+    "steps_back",
     "transaction",
     "upgrade_steps",
     "use_folder",
@@ -33,6 +34,14 @@ def upgrade_steps(script: "ScriptDirectory", revision: str, heads: Any) -> list[
 def downgrade_steps(script: "ScriptDirectory", revision: str, heads: Any) -> list[Any]:
     """Return the steps from *heads* down to *revision*."""
     return list(script._downgrade_revs(revision, heads))
+
+
+def steps_back(script: "ScriptDirectory", revisions: Iterable[str]) -> list[Any]:
+    """Return the steps that take exactly *revisions* back, in the order given."""
+    from alembic.runtime.migration import MigrationStep
+
+    make = MigrationStep.downgrade_from_script
+    return [make(script.revision_map, script.get_revision(each)) for each in revisions]
 
 
 def stamp_steps(script: "ScriptDirectory", revision: str, heads: Any) -> list[Any]:

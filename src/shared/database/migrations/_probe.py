@@ -78,6 +78,7 @@ class Probe:
         self._connection, self._clock = connection, clock
         self._before: _State | None = None
         self._began = 0.0
+        self._names: dict[int, str] = {}  # as first seen: a table keeps its name through a rename
 
     def begin(self) -> None:
         """Look, and start the clock."""
@@ -113,7 +114,7 @@ class Probe:
     def _look(self) -> _State:
         with self._connection.cursor() as cursor:
             tables = {
-                int(oid): (str(name), int(file), int(scans or 0))
+                int(oid): (self._names.setdefault(int(oid), str(name)), int(file), int(scans or 0))
                 for oid, name, file, scans in cursor.execute(_TABLES).fetchall()
             }
             locks = {(int(oid), str(mode)) for oid, mode in cursor.execute(_LOCKS).fetchall()}

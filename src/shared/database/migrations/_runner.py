@@ -7,15 +7,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from sqlalchemy import MetaData
 from sqlalchemy.engine import URL, Connection
 
 from shared.database._faults import sqlstate
-from shared.database.migrations._alembic import downgrade_steps, stamp_steps, upgrade_steps
+from shared.database.migrations._alembic import downgrade_steps, stamp_steps, steps_back, upgrade_steps
 from shared.database.migrations._chain import MigrationChain, alembic_alone
 from shared.database.migrations._lock import migration_lock
 from shared.database.migrations._options import MigrationOptions, MigrationProgress, Phase
 from shared.database.migrations._session import prepared
-from shared.database.migrations._status import MigrationCheck, RevisionState, compare, states_of
+from shared.database.migrations._status import (
+    MigrationCheck,
+    RevisionState,
+    compare,
+    differences_of,
+    states_of,
+)
 from shared.database.migrations._steps import AppliedRevision, StepRunner, of_phase
 from shared.database.migrations._target import MigrationTarget, run_on, translating
 from shared.database.migrations._watch import watched
@@ -117,6 +124,23 @@ class Migrations:
         """
         return self._run(lambda script, heads: downgrade_steps(script, revision, heads))
 
+    def take_back(self, revisions: Iterable[str]) -> list[AppliedRevision]:
+        """Take exactly *revisions* back, in the order given.
+
+        Raises:
+            MigrationError: One is not known.
+
+        Example:
+            >>> from shared.database import Database
+            >>> with Database("sqlite://") as db:
+            ...     migrations = Migrations(db)
+            ...     applied = [step.revision for step in migrations.upgrade()]
+            ...     [step.direction for step in migrations.take_back(applied[-1:])]
+            ['down']
+        """
+        wanted = list(revisions)
+        return self._run(lambda script, _heads: steps_back(script, wanted))
+
     def stamp(self, revision: str, *, purge: bool = False) -> None:
         """Say that the database is at *revision*, without running anything.
 
@@ -179,6 +203,22 @@ class Migrations:
         script = self._chain.script()
         self._look(lambda heads, context: found.append(compare(script, heads, context)))
         return found[0]
+
+    def differences(self, metadata: MetaData) -> tuple[str, ...]:
+        """Return how the service's tables differ from those of *metadata*, in words.
+
+        Args:
+            metadata: Instead of that of the environment; tables of the library in it do
+                not count.
+
+        Example:
+            >>> from sqlalchemy import MetaData
+            >>> Migrations("sqlite://").differences(MetaData())
+            ()
+        """
+        found: list[str] = []
+        self._look(lambda _heads, context: found.extend(differences_of(context, metadata)))
+        return tuple(found)
 
     def sql(self, revision: str = "heads", *, down: bool = False) -> str:
         """Return the SQL of a run, without a database.

@@ -125,11 +125,11 @@ def compare(script: Any, heads: Any, context: Any) -> MigrationCheck:
     return MigrationCheck(pending, unknown, edited, differences)
 
 
-def differences_of(context: Any) -> tuple[str, ...]:
-    """Return how the tables differ from the models; empty without models."""
+def differences_of(context: Any, metadata: Any = None) -> tuple[str, ...]:
+    """Return how the tables differ from the models, those of the environment when None are given."""
     from alembic.autogenerate import compare_metadata
 
-    metadata = context.opts.get("target_metadata")
+    metadata = context.opts.get("target_metadata") if metadata is None else metadata
     if metadata is None:
         return ()
     return tuple(_words(each) for each in _flat(compare_metadata(context, metadata)))

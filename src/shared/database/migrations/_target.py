@@ -18,11 +18,12 @@ from shared.database._faults import translate
 from shared.database._options import DatabaseOptions
 from shared.database._url import Target, parse_url
 from shared.errors import InvalidArgumentError, SharedError
+from shared.security import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-__all__ = ["MigrationTarget", "migration_engine", "run_on", "separate_engine", "translating"]
+__all__ = ["MigrationTarget", "migration_engine", "reason_of", "run_on", "separate_engine", "translating"]
 
 #: What can be migrated.
 MigrationTarget = str | URL | Engine | Connection | AsyncEngine | Database
@@ -135,6 +136,15 @@ def translating(engine: Engine) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from exc
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a revision failed, in one line: what the server said, without the values of rows."""
+    origin = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None)
+    if origin is None and isinstance(error, SharedError):
+        return error.message
+    text = str(error if origin is None else origin).partition("\n")[0]
+    return mask_text(text if origin is not None else f"{type(error).__name__}: {text}")
 
 
 def run_on(target: MigrationTarget, work: Callable[[Connection], _T], *, schema: str | None = None) -> _T:
