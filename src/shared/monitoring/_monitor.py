@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import inspect
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
@@ -10,6 +11,8 @@ from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 from shared.context import get_principal
 from shared.errors import InvalidArgumentError, UnsupportedCallableError
 from shared.monitoring._accessors import get_performance_recorder
+
+_log: Final = logging.getLogger("shared.monitoring")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,7 +143,8 @@ def _user(source: Callable[..., str | None] | None, args: tuple[Any, ...], kwarg
                 else getattr(principal, "user_id", None)
             )
         return "" if found is None else str(found)
-    except Exception:  # noqa: BLE001 - not knowing the user must not fail the call
+    except Exception:  # noqa: BLE001 - the caller's function; not knowing the user must not fail the call
+        _log.debug("the user of a monitored call is not known", exc_info=True)
         return ""
 
 

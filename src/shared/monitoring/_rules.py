@@ -307,18 +307,6 @@ def render_alertmanager(
         if url and not url.startswith(("http://", "https://")):
             msg = f"the address for {name!r} is no http or https URL"
             raise InvalidArgumentError(msg)
-    mine = [f'service="{escape(service)}"'] if service else []
-    routes: list[dict[str, Any]] = []
-    if dead_man_url:
-        routes.append(
-            _route("dead-man", [*mine, 'alertname=~".*DeadMansSwitch"'], wait="0s", interval="1m", again="1m")
-        )
-    routes += [
-        _route("none", [*mine, 'severity="none"'], wait="0s", interval="1h", again="24h"),
-        _route("page", [*mine, 'severity="page"'], wait="30s", interval="1m", again="1h"),
-        _route("ticket", [*mine, 'severity="ticket"'], wait="5m", interval="30m", again="24h"),
-        _route("info", [*mine, 'severity="info"'], wait="1m", interval="30m", again="24h"),
-    ]
     receivers: list[Mapping[str, Any]] = [{"name": "none"}]
     receivers += [
         {"name": name, "webhook_configs": [{"url": url, "send_resolved": name != "dead-man"}]}
@@ -332,24 +320,43 @@ def render_alertmanager(
             "group_wait": "30s",
             "group_interval": "5m",
             "repeat_interval": "12h",
-            "routes": routes,
+            "routes": _routes(service, dead_man=bool(dead_man_url)),
         },
-        # A service that is down need not be called slow as well.
-        "inhibit_rules": [
-            {
-                "source_matchers": ['severity="page"'],
-                "target_matchers": ['severity="ticket"'],
-                "equal": ["service", "slo"],
-            },
-            {
-                "source_matchers": ['alertname=~".*Down"'],
-                "target_matchers": ['alertname!~".*Down|.*DeadMansSwitch"'],
-                "equal": ["service"],
-            },
-        ],
+        "inhibit_rules": list(_INHIBIT),
         "receivers": receivers,
     }
     return _HEAD + to_yaml(document)
+
+
+# A service that is down need not be called slow as well.
+_INHIBIT: Final = (
+    {
+        "source_matchers": ['severity="page"'],
+        "target_matchers": ['severity="ticket"'],
+        "equal": ["service", "slo"],
+    },
+    {
+        "source_matchers": ['alertname=~".*Down"'],
+        "target_matchers": ['alertname!~".*Down|.*DeadMansSwitch"'],
+        "equal": ["service"],
+    },
+)
+
+
+def _routes(service: str, *, dead_man: bool) -> list[dict[str, Any]]:
+    mine = [f'service="{escape(service)}"'] if service else []
+    routes: list[dict[str, Any]] = []
+    if dead_man:
+        routes.append(
+            _route("dead-man", [*mine, 'alertname=~".*DeadMansSwitch"'], wait="0s", interval="1m", again="1m")
+        )
+    routes += [
+        _route("none", [*mine, 'severity="none"'], wait="0s", interval="1h", again="24h"),
+        _route("page", [*mine, 'severity="page"'], wait="30s", interval="1m", again="1h"),
+        _route("ticket", [*mine, 'severity="ticket"'], wait="5m", interval="30m", again="24h"),
+        _route("info", [*mine, 'severity="info"'], wait="1m", interval="30m", again="24h"),
+    ]
+    return routes
 
 
 def _route(receiver: str, matchers: list[str], *, wait: str, interval: str, again: str) -> dict[str, Any]:

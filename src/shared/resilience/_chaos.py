@@ -141,14 +141,7 @@ def chaos(
     faults = Chaos(
         rate=rate, error=error, latency=latency, result=result, before=before, seed=seed, sleep=sleep
     )
-    breakers = breakers_named(name)
-    policies = [policy for policy in policies_named(name) if policy.breaker is None]
-    targets: list[CircuitBreaker | Policy] = [*breakers, *policies]
-    if not targets:
-        msg = (
-            f"nothing guards {name!r} yet: make its breaker, or read guard({name!r}).policy, before the block"
-        )
-        raise InvalidArgumentError(msg)
+    targets = _guards_of(name)
     for target in targets:
         target.inject(faults)
     try:
@@ -156,3 +149,15 @@ def chaos(
     finally:
         for target in targets:
             target.inject(None)
+
+
+def _guards_of(name: str) -> list[CircuitBreaker | Policy]:
+    """Return what is between the callers and the dependency: its breakers, and policies without one."""
+    policies = [policy for policy in policies_named(name) if policy.breaker is None]
+    found: list[CircuitBreaker | Policy] = [*breakers_named(name), *policies]
+    if not found:
+        msg = (
+            f"nothing guards {name!r} yet: make its breaker, or read guard({name!r}).policy, before the block"
+        )
+        raise InvalidArgumentError(msg)
+    return found
