@@ -21,6 +21,7 @@ from shared.database._events import (
 )
 from shared.database._faults import translated
 from shared.database._health import operation_checks, outbox_check
+from shared.database._health_migrations import migrations_check
 from shared.database._idempotency import (
     AsyncIdempotencyStore,
     AsyncInbox,
@@ -123,6 +124,7 @@ __all__ = [
     "get_database",
     "include_name",
     "measure_database",
+    "migrations_check",
     "on_commit",
     "operation_checks",
     "outbox_check",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ChosenRollupStore", "add_database"]
 
 T = TypeVar("T")
-_DOES: Final = "database, replicas and outbox in health; performance of all processes kept there"
+_DOES: Final = "database, replicas, outbox and migrations in health; performance of all processes kept there"
 _SETTINGS: Final = ("DATABASE_URL", "DATABASE_REPLICA_URLS", "DB_POOL_SIZE", "METRICS_RETENTION_DAYS")
 _LOOK_AGAIN: Final = 300.0  # seconds between two looks for the table
 
@@ -35,7 +35,7 @@ def add_database(service: "Service") -> None:
         reason = "DATABASE_URL is not set; the database joins at its first use"
         service.note(Part("database", _DOES, enabled=False, reason=reason))
         return
-    from shared.database import get_database, operation_checks
+    from shared.database import get_database, migrations_check, operation_checks
 
     def find() -> "Database":
         with use(service.runtime):
@@ -44,7 +44,7 @@ def add_database(service: "Service") -> None:
     # Before the database is built: it adds its own checks where there are none, and those
     # would outlive it when the application is started a second time.
     replicas = len(service.settings.database.DATABASE_REPLICA_URLS)
-    checks = operation_checks(find, replicas=replicas)
+    checks = [*operation_checks(find, replicas=replicas), migrations_check(find)]
     for check in checks:
         service.health.include(check)
     find()
