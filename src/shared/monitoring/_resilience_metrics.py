@@ -77,6 +77,21 @@ class ResilienceMetrics:
         self._refused = metrics.counter("bulkhead_rejections", "Calls that found no place.", ("name",))
         self._places = metrics.gauge("bulkhead_calls", "Calls under way and waiting.", ("name", "state"))
         self._limit = metrics.gauge("bulkhead_limit", "Calls allowed at once, of all workers.", ("name",))
+        self._events = metrics.counter(
+            "resilience_events", "Timeouts, hedges and fallbacks of guarded calls.", ("name", "event")
+        )
+        self._http = metrics.histogram(
+            "http_client_request_duration",
+            "Duration of single tries of requests to other services.",
+            (
+                "peer_service",
+                "http_request_method",
+                "url_template",
+                "http_response_status_code",
+                "error_type",
+            ),
+            unit="seconds",
+        )
         self._lock = threading.Lock()
         self._counted: dict[str, tuple[int, int]] = {}
         after_fork_in_child(self)
@@ -139,3 +154,30 @@ class ResilienceMetrics:
     def bulkhead_refused(self, name: str) -> None:
         """Count a call that found no place."""
         self._refused.labels(name).inc()
+
+    def happened(self, name: str, event: str) -> None:
+        """Count what happened to a guarded call: ``timeout``, ``hedge`` or ``fallback``."""
+        self._events.labels(name, event).inc()
+
+    def http_call(
+        self,
+        name: str,
+        method: str,
+        route: str,
+        *,
+        status: int | None,
+        seconds: float,
+        error_type: str | None,
+    ) -> None:
+        """Count one try of a request to another service.
+
+        Args:
+            name: The service.
+            method: ``GET`` and so on.
+            route: The path as written in the code.
+            status: The answer's status; None when there was none.
+            seconds: How long it took.
+            error_type: Class of the error it becomes, or None.
+        """
+        labels = (name, method, route, "" if status is None else str(status), error_type or "")
+        self._http.labels(*labels).observe(seconds)

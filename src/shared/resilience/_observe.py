@@ -99,6 +99,9 @@ def _error(error: BaseException | None) -> dict[str, Any]:
     return {"error_type": None if error is None else type(error).__name__}
 
 
+_HAPPENED: Final = {CallTimedOut: "timeout", HedgeStarted: "hedge", FallbackUsed: "fallback"}
+
+
 class ResilienceSink(Protocol):
     """Where :func:`record_events` puts its numbers; ``shared.monitoring.ResilienceMetrics`` is one.
 
@@ -108,6 +111,8 @@ class ResilienceSink(Protocol):
         ...     def breaker_call(self, name, outcome): print(name, outcome)
         ...     def retried(self, name, outcome): print(name, outcome)
         ...     def bulkhead_refused(self, name): print(name)
+        ...     def happened(self, name, event): print(name, event)
+        ...     def http_call(self, name, method, route, **facts): print(name, route)
         >>> sink: ResilienceSink = Sink()
     """
 
@@ -122,6 +127,21 @@ class ResilienceSink(Protocol):
 
     def bulkhead_refused(self, name: str) -> object:
         """Count a call that found no place."""
+
+    def happened(self, name: str, event: str) -> object:
+        """Count what happened to a call: ``timeout``, ``hedge`` or ``fallback``."""
+
+    def http_call(
+        self,
+        name: str,
+        method: str,
+        route: str,
+        *,
+        status: int | None,
+        seconds: float,
+        error_type: str | None,
+    ) -> object:
+        """Count one try of a request to another service."""
 
 
 def record_events(
@@ -165,6 +185,17 @@ def record_events(
                 sink.retried(event.name, "exhausted")
             case BulkheadRejected():
                 sink.bulkhead_refused(event.name)
+            case CallTimedOut() | HedgeStarted() | FallbackUsed():
+                sink.happened(event.name, _HAPPENED[type(event)])
+            case HttpCall():
+                sink.http_call(
+                    event.name,
+                    event.method,
+                    event.route,
+                    status=event.status,
+                    seconds=event.seconds,
+                    error_type=event.error_type,
+                )
 
     source = current().events if events is None else events
     return source.subscribe(ResilienceEvent, record)

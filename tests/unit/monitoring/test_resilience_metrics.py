@@ -74,3 +74,37 @@ def test_a_policy_without_budget_and_bulkhead_has_no_series(metrics):
 
     assert metrics.value("retry_budget_tokens", {"name": "reports"}) is None
     assert metrics.value("bulkhead_limit", {"name": "reports"}) is None
+
+
+def test_timeouts_hedges_and_fallbacks_are_counted(metrics):
+    resilience = ResilienceMetrics(metrics)
+    for event in ("timeout", "hedge", "fallback", "timeout"):
+        resilience.happened("search", event)
+
+    counted = {
+        event: metrics.value("resilience_events_total", {"name": "search", "event": event})
+        for event in ("timeout", "hedge", "fallback")
+    }
+    assert counted == {"timeout": 2, "hedge": 1, "fallback": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "labels"),
+    [(200, None, ("200", "")), (None, "DeadlineExceededError", ("", "DeadlineExceededError"))],
+)
+def test_requests_to_other_services_are_timed_by_route(metrics, status, error, labels):
+    ResilienceMetrics(metrics).http_call(
+        "payments", "GET", "/charges/{id}", status=status, seconds=0.2, error_type=error
+    )
+
+    found = metrics.value(
+        "http_client_request_duration_seconds_sum",
+        {
+            "peer_service": "payments",
+            "http_request_method": "GET",
+            "url_template": "/charges/{id}",
+            "http_response_status_code": labels[0],
+            "error_type": labels[1],
+        },
+    )
+    assert found == 0.2

@@ -71,7 +71,7 @@ class Sink:
         self.calls = []
 
     def __getattr__(self, name):
-        return lambda *args: self.calls.append((name, *args))
+        return lambda *args, **facts: self.calls.append((name, *args, *facts.values()))
 
 
 def test_numbers_come_from_what_is_not_the_happy_path():
@@ -87,6 +87,9 @@ def test_numbers_come_from_what_is_not_the_happy_path():
         RetriesExhausted("p", 3, "attempts", None),
         BulkheadRejected("p", 4, 8),
         CallTimedOut("p", 2.0),
+        HedgeStarted("p", 1),
+        FallbackUsed("p", OSError()),
+        HttpCall("p", "GET", "/x/{id}", 200, 0.1, None),
     ):
         events.emit(event)
     stop()
@@ -99,6 +102,10 @@ def test_numbers_come_from_what_is_not_the_happy_path():
         ("retried", "p", "success"),
         ("retried", "p", "exhausted"),
         ("bulkhead_refused", "p"),
+        ("happened", "p", "timeout"),
+        ("happened", "p", "hedge"),
+        ("happened", "p", "fallback"),
+        ("http_call", "p", "GET", "/x/{id}", 200, 0.1, None),
     ]
 
 
