@@ -27,7 +27,7 @@ T = TypeVar("T")
 def get_api_keys() -> ApiKeys:
     """Return the current runtime's API keys, built from ``settings.security`` on first use.
 
-    They are kept where ``AUTH_STORE_URL`` says and hashed with ``API_KEY_PEPPER``; keys of
+    They are kept where ``AUTH_STORE`` says and hashed with ``API_KEY_PEPPER``; keys of
     production begin with ``sk_live_``, others with ``sk_test_``.
 
     Raises:
@@ -63,7 +63,7 @@ def get_async_api_keys() -> AsyncApiKeys:
 def get_sessions() -> Sessions:
     """Return the current runtime's sessions, built from ``settings.security`` on first use.
 
-    They are kept where ``AUTH_STORE_URL`` says, for ``SESSION_IDLE_MINUTES`` without use and
+    They are kept where ``AUTH_STORE`` says, for ``SESSION_IDLE_MINUTES`` without use and
     ``SESSION_ABSOLUTE_HOURS`` at most.
 
     Example:
@@ -130,21 +130,6 @@ class _MemoryStores(dict[str, MemoryRecordStore]):
     """The process's own stores by kind, for both twins."""
 
 
-class _OwnDatabase:
-    """The database of ``AUTH_STORE_URL``, when it is not the service's."""
-
-    def __init__(self, database: "Database") -> None:
-        self.database = database
-
-    def close(self) -> None:
-        """Close it."""
-        self.database.close()
-
-    async def aclose(self) -> None:
-        """Close it, awaiting its asynchronous connections."""
-        await self.database.aclose()
-
-
 def _settings(runtime: Runtime) -> "Settings":
     from shared.config import get_settings
 
@@ -157,44 +142,44 @@ def _memory(runtime: Runtime, kind: RecordKind) -> MemoryRecordStore:
     return stores.setdefault(kind, MemoryRecordStore())
 
 
-def _database(runtime: Runtime, settings: "Settings") -> "Database":
-    from shared.database import Database, get_database
-
-    url = settings.security.AUTH_STORE_URL
-    if url == settings.database.DATABASE_URL:
-        with use(runtime):
-            return get_database()
-    return runtime.get(_OwnDatabase, lambda _: _OwnDatabase(Database(url, name="auth"))).database
-
-
 def _store(runtime: Runtime, settings: "Settings", kind: RecordKind) -> RecordStore:
-    from shared.cache import is_redis_url
-
-    url = settings.security.AUTH_STORE_URL
-    if url.startswith("memory:"):
-        return _memory(runtime, kind)
-    if is_redis_url(url):
+    where = settings.security.AUTH_STORE
+    if where == "redis":
         from shared.auth._record_store_redis import RedisRecordStore
 
-        return RedisRecordStore(url, kind)
-    from shared.auth._record_store_sql import SqlRecordStore
+        return RedisRecordStore(_redis_url(settings), kind)
+    if where == "database":
+        from shared.auth._record_store_sql import SqlRecordStore
 
-    return SqlRecordStore(_database(runtime, settings), kind)
+        return SqlRecordStore(_database(runtime), kind)
+    return _memory(runtime, kind)
 
 
 def _async_store(runtime: Runtime, settings: "Settings", kind: RecordKind) -> AsyncRecordStore:
-    from shared.cache import is_redis_url
-
-    url = settings.security.AUTH_STORE_URL
-    if url.startswith("memory:"):
-        return AsyncMemoryRecordStore(_memory(runtime, kind))
-    if is_redis_url(url):
+    where = settings.security.AUTH_STORE
+    if where == "redis":
         from shared.auth._record_store_redis import AsyncRedisRecordStore
 
-        return AsyncRedisRecordStore(url, kind)
-    from shared.auth._record_store_sql import AsyncSqlRecordStore
+        return AsyncRedisRecordStore(_redis_url(settings), kind)
+    if where == "database":
+        from shared.auth._record_store_sql import AsyncSqlRecordStore
 
-    return AsyncSqlRecordStore(_database(runtime, settings), kind)
+        return AsyncSqlRecordStore(_database(runtime), kind)
+    return AsyncMemoryRecordStore(_memory(runtime, kind))
+
+
+def _database(runtime: Runtime) -> "Database":
+    from shared.database import get_database
+
+    with use(runtime):
+        return get_database()
+
+
+def _redis_url(settings: "Settings") -> str:
+    url = settings.redis.REDIS_URL
+    if url is None:
+        raise ConfigurationError("AUTH_STORE is redis and REDIS_URL is not set")
+    return url
 
 
 def _key_options(settings: "Settings") -> dict[str, Any]:

@@ -39,7 +39,7 @@ def add_auth(service: "Service", given: "Iterable[Authenticator | str]") -> Part
     events = service.runtime.events
     service.on_dismantle(events.subscribe(AccessDenied, _log_denied))
     service.on_dismantle(events.subscribe(AuthenticationFailed, _log_failed))
-    shown = service.show("AUTHENTICATORS", "AUTH_STORE_URL")
+    shown = service.show("AUTHENTICATORS", "AUTH_STORE")
     return Part("auth", _DOES.format(", ".join(found.names)), settings=shown)
 
 
@@ -58,7 +58,8 @@ def _named(name: str, service: "Service") -> "Authenticator":
     if name == "api_key":
         return ApiKeyAuthenticator()
     if name == "session":
-        return SessionAuthenticator(cookie=get_session_cookie())
+        trusted = tuple(settings.security.CSRF_TRUSTED_ORIGINS)
+        return SessionAuthenticator(cookie=get_session_cookie(), trusted_origins=trusted)
     if name == "gateway":
         if not settings.security.GATEWAY_SECRET_KEYS:
             raise ConfigurationError("the authenticator 'gateway' needs GATEWAY_SECRET_KEYS")

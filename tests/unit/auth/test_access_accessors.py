@@ -45,14 +45,11 @@ def test_both_twins_share_the_store_of_the_process(runtime):
     assert get_sessions().load(token).user_id == "u-1"
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["own database", "that of the service"])
-def test_a_database_keeps_both(runtime, tmp_path, own):
+def test_the_database_of_the_service_keeps_both(runtime, tmp_path):
     url = f"sqlite:///{tmp_path}/a.db"
     with Database(url) as database:
         Base.metadata.create_all(database.engine, tables=tables_of("auth"))
-    settings = {"AUTH_STORE_URL": url, "API_KEY_PEPPER": PEPPER}
-    if not own:
-        settings["DATABASE_URL"] = url
+    settings = {"AUTH_STORE": "database", "DATABASE_URL": url, "API_KEY_PEPPER": PEPPER}
 
     async def both():
         found = await use_async()
@@ -64,9 +61,7 @@ def test_a_database_keeps_both(runtime, tmp_path, own):
         runtime.reopen()
         assert [key.owner for key in get_api_keys().of_owner("billing")] == ["billing"]
         assert len(get_sessions().of_user("u-1")) == 1
-        assert (runtime.find(Database) is None) is own
-        if not own:
-            assert get_database() is runtime.find(Database)
+        assert get_database() is runtime.find(Database)
 
 
 def test_redis_keeps_both(runtime, shared_redis):
@@ -75,7 +70,7 @@ def test_redis_keeps_both(runtime, shared_redis):
         await runtime.aclose()
         return found
 
-    with override_settings(AUTH_STORE_URL=str(shared_redis), API_KEY_PEPPER=PEPPER):
+    with override_settings(AUTH_STORE="redis", REDIS_URL=str(shared_redis), API_KEY_PEPPER=PEPPER):
         assert asyncio.run(both())[2:] == ("billing", "u-1")
         runtime.reopen()
         assert [key.owner for key in get_api_keys().of_owner("billing")] == ["billing"]
@@ -103,12 +98,12 @@ def test_an_earlier_pepper_still_opens(runtime, tmp_path):
     url = f"sqlite:///{tmp_path}/a.db"
     with Database(url) as database:
         Base.metadata.create_all(database.engine, tables=tables_of("auth"))
-    with override_settings(AUTH_STORE_URL=url, API_KEY_PEPPER=PEPPER):
+    with override_settings(AUTH_STORE="database", DATABASE_URL=url, API_KEY_PEPPER=PEPPER):
         key = get_api_keys().create("billing").secret.get_secret_value()
     later = Runtime("later")
 
     newer = {"API_KEY_PEPPER": "newer-pepper-of-thirty-two-bytes-!!", "API_KEY_PREVIOUS_PEPPERS": [PEPPER]}
-    with use(later), override_settings(AUTH_STORE_URL=url, **newer):
+    with use(later), override_settings(AUTH_STORE="database", DATABASE_URL=url, **newer):
         assert get_api_keys().verify(key).owner == "billing"
     later.close()
 
@@ -137,3 +132,8 @@ def test_a_short_pepper_is_refused(runtime):
     with override_settings(API_KEY_PEPPER="p" * 32), pytest.raises(ConfigurationError):
         with override_settings(API_KEY_PEPPER="short"):
             get_api_keys()
+
+
+def test_redis_without_an_address_is_refused(runtime):
+    with override_settings(AUTH_STORE="redis"), pytest.raises(ConfigurationError, match="REDIS_URL"):
+        get_sessions()

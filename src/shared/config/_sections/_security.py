@@ -8,7 +8,6 @@ from pydantic_core import PydanticCustomError
 
 from shared.config._field import Section, setting
 from shared.config._sections._common import LOWER, Origin, Printable
-from shared.config._types import ConnectionUrl, UrlScheme
 
 
 def _is_key(secret: SecretStr) -> SecretStr:
@@ -111,12 +110,10 @@ class SecuritySettings(Section):
     AUTHENTICATORS: list[Literal["bearer", "api_key", "session", "gateway"]] = setting(
         [], "Ways to prove who one is that install() adds, in order; none when empty."
     )
-    AUTH_STORE_URL: Annotated[
-        ConnectionUrl, UrlScheme("memory", "postgresql", "redis", "rediss", "sqlite")
-    ] = setting(
-        "memory://",
-        "Where API keys and sessions are kept; memory:// is this process alone. "
-        "The same URL as DATABASE_URL shares its connections.",
+    AUTH_STORE: Annotated[Literal["memory", "database", "redis"], LOWER] = setting(
+        "memory",
+        "Where API keys and sessions are kept: in this process, in DATABASE_URL or in REDIS_URL. "
+        "Several processes need one of the latter two.",
     )
     GATEWAY_SECRET_KEYS: list[SecretStr] = setting(
         [], "Secrets shared with the gateway in front, at least 32 bytes each; several during a rotation."
