@@ -1,4 +1,4 @@
-"""Run the tour: `python -m examples.demo [--serve] [--json]`."""
+"""Run the tour: `python -m examples.demo [--serve] [--json] [--postgres URL]`."""
 
 import argparse
 import secrets
@@ -18,10 +18,11 @@ def main() -> int:
     options = _options()
     report = Report(as_json=options.json)
     with tempfile.TemporaryDirectory(prefix="shared-demo-") as folder, RedisServer() as redis:
-        fleet = _fleet(Path(folder), redis)
+        fleet = _fleet(Path(folder), redis, options.postgres)
         services = []
         try:
-            report.heading("Starting three services on loopback")
+            kept = "PostgreSQL" if options.postgres else "SQLite"
+            report.heading(f"Starting three services on loopback; orders keeps its data in {kept}")
             for server in fleet:
                 server.start()
             for server in fleet:
@@ -44,10 +45,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="keep the services running until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    return parser.parse_args()
+    parser.add_argument("--postgres", metavar="URL", help="keep the orders in this PostgreSQL, not in SQLite")
+    options = parser.parse_args()
+    if options.postgres and not options.postgres.startswith(("postgresql://", "postgres://")):
+        parser.error("--postgres takes a URL such as postgresql://user:password@host:5432/name")
+    return options
 
 
-def _fleet(folder: Path, redis: RedisServer) -> tuple[Server, Server, Server]:
+def _fleet(
+    folder: Path, redis: RedisServer, database_url: str | None = None
+) -> tuple[Server, Server, Server]:
     catalog_port, payments_port, orders_port = free_port(), free_port(), free_port()
     secret = secrets.token_urlsafe(48)
     # What a deployment would set; the library refuses to start in production without.
@@ -60,7 +67,7 @@ def _fleet(folder: Path, redis: RedisServer) -> tuple[Server, Server, Server]:
         "DRAIN_TIMEOUT_SECONDS": "5",
         "MAX_BODY_BYTES": "20000",
         "HEALTH_CACHE_SECONDS": "0",
-        "BREAKER_RECOVERY_TIMEOUT": "0.5",
+        "BREAKER_RECOVERY_TIMEOUT": "1.5",
         "RETRY_DELAY": "0.02",
     }
     catalog = Server(
@@ -82,7 +89,13 @@ def _fleet(folder: Path, redis: RedisServer) -> tuple[Server, Server, Server]:
         ["-m", "uvicorn", "examples.orders.app:app", "--host=127.0.0.1", f"--port={orders_port}"],
         orders_port,
         folder / "orders.log",
-        {**common, "CATALOG_URL": catalog.url, "PAYMENTS_URL": payments.url},
+        {
+            **common,
+            "CATALOG_URL": catalog.url,
+            "PAYMENTS_URL": payments.url,
+            "DATABASE_URL": database_url or f"sqlite:///{folder}/orders.db",
+            "DB_ALLOW_PLAINTEXT": "true",
+        },
     )
     return catalog, payments, orders
 

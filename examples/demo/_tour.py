@@ -12,6 +12,7 @@ from examples.demo._bad_day import take_bad_day
 from examples.demo._cache_walk import walk_by_the_cache
 from examples.demo._fleet import ROOT, Answer, Server
 from examples.demo._report import Report, check, equal
+from examples.demo._shop import failed_orders_hold_nothing, take_shop
 from shared.testing import RedisServer
 
 SUCCESS = ["success", "data", "message", "timestamp", "version"]
@@ -35,7 +36,9 @@ def take_tour(
     _protection(report, catalog, orders)
     _health(report, catalog, orders)
     walk_by_the_cache(report, catalog, redis)
+    take_shop(report, catalog, orders)
     take_bad_day(report, payments, orders)
+    failed_orders_hold_nothing(report, orders, "espresso")
     _configuration(report)
     if stop_at_end:
         _ending(report, catalog, orders)
@@ -50,7 +53,7 @@ def _envelopes(report: Report, catalog: Server, orders: Server) -> None:
     with report.step("orders (FastAPI) takes an order: it asked catalog for the price over HTTP") as facts:
         answer = orders.request("POST", "/orders", body={"sku": "espresso", "quantity": 2})
         equal((answer.status, list(answer.json)), (201, SUCCESS), "status and keys")
-        equal(answer.json["data"]["total_cents"], 480, "total")
+        equal(answer.json["data"]["total"], "4.8000", "total")
         facts.append(f"order {answer.json['data']['id']}: 2 x espresso = 4.80")
 
 

@@ -1,27 +1,30 @@
-"""orders: takes orders for what the catalog sells. FastAPI; run it with any ASGI server.
+"""orders: takes orders for what the catalog sells, and never sells what is not there. FastAPI.
 
-uvicorn examples.orders.app:app --port 8001
+DATABASE_URL=sqlite:///orders.db uvicorn examples.orders.app:app --port 8001
 """
 
-from itertools import count
+from decimal import Decimal
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from examples.orders.settings import OrdersSettings
+from examples.orders.shop import open_shop
 from examples.orders.suppliers import suppliers
 from shared.api.fastapi import EnvelopeRoute
+from shared.commerce import AsyncInventory, AsyncOrderDAO, InventoryItemEntity, OrderEntity
 from shared.config import get_settings
-from shared.errors import OrderNotFoundError, ValidationError
+from shared.errors import ValidationError
 from shared.logging import bind, get_logger
 from shared.service import install
 
 log = get_logger(__name__)
-app = install(FastAPI(title="orders", version="1.0"), OrdersSettings, service="orders")
+app = install(FastAPI(title="orders", version="1.0", lifespan=open_shop), OrdersSettings, service="orders")
 app.router.route_class = EnvelopeRoute
+stock, orders = AsyncInventory(), AsyncOrderDAO()
 
 
-class NewOrder(BaseModel):
+class Wanted(BaseModel):
     """What a customer asks for."""
 
     sku: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
@@ -29,39 +32,46 @@ class NewOrder(BaseModel):
     card_number: str | None = Field(default=None, min_length=12, max_length=19)
 
 
-class Order(BaseModel):
-    """An order as it was taken."""
+class Delivery(BaseModel):
+    """What came in for the shelves."""
 
-    id: int
-    sku: str
-    quantity: int
-    total_cents: int
-    charge: str
-
-
-orders: dict[int, Order] = {}
-numbers = count(1)
+    quantity: int = Field(gt=0, le=1000)
 
 
 @app.post("/orders", status_code=201)
-async def take_order(new: NewOrder) -> Order:
-    bind(sku=new.sku)
-    if new.quantity > (most := get_settings(OrdersSettings).orders.MAX_QUANTITY):
+async def take_order(wanted: Wanted) -> OrderEntity:
+    bind(sku=wanted.sku)
+    if wanted.quantity > (most := get_settings(OrdersSettings).orders.MAX_QUANTITY):
         raise ValidationError("too many items in one order", details={"max_quantity": most})
-    total = await suppliers().price_of(new.sku) * new.quantity
-    number = next(numbers)
-    charge = await suppliers().charge(total, key=f"order-{number}")
-    order = Order(id=number, sku=new.sku, quantity=new.quantity, total_cents=total, charge=charge)
-    orders[order.id] = order
-    log.info("order taken", order_id=order.id, total_cents=order.total_cents)
+    price = Decimal(await suppliers().price_of(wanted.sku)) / 100
+    line = {"variant_id": wanted.sku, "quantity": wanted.quantity, "unit_price": price}
+    order = await orders.checkout({"user_id": "guest", "currency": "EUR", "items": [line]}, pay)
+    log.info("order taken", order_id=str(order.id), total=str(order.total))
     return order
 
 
+async def pay(order: OrderEntity) -> None:
+    await suppliers().charge(int(order.total * 100), key=f"order-{order.id}")
+
+
 @app.get("/orders/{order_id}")
-async def get_order(order_id: int) -> Order:
-    if order_id not in orders:
-        raise OrderNotFoundError(resource_id=order_id)
-    return orders[order_id]
+async def get_order(order_id: str) -> OrderEntity:
+    return await orders.get_order(order_id)
+
+
+@app.delete("/orders/{order_id}")
+async def cancel_order(order_id: str) -> OrderEntity:
+    return await orders.cancel_order(order_id, reason="the customer changed her mind")
+
+
+@app.get("/stock/{sku}")
+async def get_stock(sku: str) -> InventoryItemEntity:
+    return await stock.get_item(sku)
+
+
+@app.post("/stock/{sku}")
+async def add_stock(sku: str, delivery: Delivery) -> InventoryItemEntity:
+    return (await stock.add_stock({sku: delivery.quantity}))[0]
 
 
 @app.get("/broken")

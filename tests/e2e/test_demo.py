@@ -15,10 +15,9 @@ from examples.demo._report import Report, equal
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.timeout(180)
-def test_every_step_of_the_tour_holds():
+def take_the_tour(*arguments):
     result = subprocess.run(
-        [sys.executable, "-m", "examples.demo", "--json"],
+        [sys.executable, "-m", "examples.demo", "--json", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
@@ -34,8 +33,28 @@ def test_every_step_of_the_tour_holds():
     assert result.returncode == 0
 
 
+@pytest.mark.timeout(180)
+def test_every_step_of_the_tour_holds():
+    take_the_tour()
+
+
+@pytest.mark.timeout(200)
+def test_every_step_of_the_tour_holds_on_postgresql(shared_postgres_database):
+    take_the_tour("--postgres", str(shared_postgres_database()))
+
+
+def test_demo_takes_no_other_url(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["demo", "--postgres", "mysql://x"])
+
+    with pytest.raises(SystemExit) as ended:
+        demo.main()
+
+    assert ended.value.code == 2
+    assert "--postgres takes a URL" in capsys.readouterr().err
+
+
 def test_demo_fails_when_a_service_does_not_start(monkeypatch, capsys):
-    def broken_fleet(folder, redis):
+    def broken_fleet(folder, redis, database_url):
         return (Server("catalog", ["-c", "raise SystemExit(3)"], 1, folder / "log"),)
 
     monkeypatch.setattr(demo, "_fleet", broken_fleet)

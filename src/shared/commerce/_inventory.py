@@ -11,7 +11,8 @@ from shared.commerce._checks import lines_of, quantity_of, uuid_of, variant_of
 from shared.commerce._entities import InventoryItemEntity, Reservation
 from shared.commerce._stock import Stock, reservations
 from shared.database import DAO, utc_now
-from shared.errors import InvalidArgumentError
+from shared.errors import InfrastructureError, InvalidArgumentError
+from shared.logging import get_logger
 from shared.runtime import Runtime, current
 
 if TYPE_CHECKING:
@@ -250,10 +251,23 @@ class Inventory(DAO):
                 return total
 
     def run(self, stop: threading.Event, *, poll: float = 30.0) -> None:
-        """Call :meth:`expire` every *poll* seconds until *stop* is set; for a worker."""
+        """Call :meth:`expire` every *poll* seconds until *stop* is set; for a worker.
+
+        A database that cannot be reached is said in the log, and asked again.
+        """
         while not stop.is_set():
-            self.expire()
+            try:
+                self.expire()
+            except InfrastructureError as exc:
+                note_unswept(exc)
             stop.wait(poll)
+
+
+def note_unswept(problem: InfrastructureError) -> None:
+    """Say in the log that nothing was given back this time."""
+    get_logger("shared.commerce").warning(
+        "expired reservations could not be given back", error_code=problem.code, reason=str(problem)
+    )
 
 
 def _inventory(_runtime: Runtime) -> Inventory:

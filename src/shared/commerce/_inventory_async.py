@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.commerce._checks import lines_of, quantity_of, variant_of
 from shared.commerce._entities import InventoryItemEntity, Reservation
-from shared.commerce._inventory import StockWork, checked_batch
+from shared.commerce._inventory import StockWork, checked_batch, note_unswept
 from shared.commerce._stock import Stock
 from shared.database import AsyncDAO, utc_now
+from shared.errors import InfrastructureError
 from shared.runtime import Runtime, current
 
 if TYPE_CHECKING:
@@ -121,7 +122,10 @@ class AsyncInventory(AsyncDAO):
     async def run(self, stop: asyncio.Event, *, poll: float = 30.0) -> None:
         """See :meth:`Inventory.run`; *stop* is an ``asyncio.Event``."""
         while not stop.is_set():
-            await self.expire()
+            try:
+                await self.expire()
+            except InfrastructureError as exc:
+                note_unswept(exc)
             try:
                 await asyncio.wait_for(stop.wait(), poll)
             except TimeoutError:

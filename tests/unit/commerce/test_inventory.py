@@ -1,10 +1,13 @@
 """The inventory: what it refuses to take."""
 
+import asyncio
+import threading
 import uuid
 
 import pytest
 
-from shared.commerce import Inventory
+from shared.commerce import AsyncInventory, Inventory
+from shared.database import Database
 from shared.errors import (
     InvalidArgumentError,
     InventoryItemNotFoundError,
@@ -16,6 +19,35 @@ from shared.errors import (
 @pytest.fixture
 def stock(db):
     return Inventory(db)
+
+
+def test_the_loop_of_a_worker_outlives_a_database_that_fails(log_capture):
+    stop = threading.Event()
+    with Database("sqlite://") as empty:  # without the tables
+        worker = threading.Thread(target=Inventory(empty).run, args=(stop,), kwargs={"poll": 0.01})
+        worker.start()
+        for _ in range(2000):
+            if len(log_capture) > 1:
+                break
+            stop.wait(0.01)
+        stop.set()
+        worker.join(60)
+
+    assert {event["error_code"] for event in log_capture} == {"DATABASE_ERROR"}
+
+
+async def test_the_loop_of_a_task_outlives_a_database_that_fails(log_capture):
+    stop = asyncio.Event()
+    async with Database("sqlite://") as empty:
+        worker = asyncio.create_task(AsyncInventory(empty).run(stop, poll=0.01))
+        for _ in range(2000):
+            if len(log_capture) > 1:
+                break
+            await asyncio.sleep(0.01)
+        stop.set()
+        await asyncio.wait_for(worker, 60)
+
+    assert {event["error_code"] for event in log_capture} == {"DATABASE_ERROR"}
 
 
 QUANTITIES = {
