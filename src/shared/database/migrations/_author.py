@@ -65,7 +65,7 @@ def write_revision(
         "splice": False, "branch_label": room if head is None and room else None, "version_path": str(folder),
         "rev_id": revision or (_next_id(script, room) if room else None), "depends_on": depends_on,
     }  # fmt: skip
-    config = chain.config(rooms=(*chain.rooms, *([room] if room and room not in chain.rooms else [])))
+    config = chain.config(rooms=(room,) if room else ())
     with alembic_alone():
         revisions = RevisionContext(config, script, arguments)
         template_arguments: dict[str, Any] = revisions.template_args

@@ -62,4 +62,6 @@ def library_tables(rooms: tuple[str, ...] | None = None) -> frozenset[str]:
     from shared.database.migrations._chain import MigrationChain
     from shared.database.migrations._record import tables_made
 
-    return tables_made(MigrationChain.library(rooms))
+    known = MigrationChain.library().rooms
+    chosen = known if rooms is None else [room for room in rooms if room in known]
+    return tables_made(MigrationChain.library(chosen)) if chosen else frozenset()

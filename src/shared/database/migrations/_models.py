@@ -25,6 +25,6 @@ def library_metadata() -> MetaData:
         module = importlib.import_module(f"shared.{room}")
         for info in pkgutil.iter_modules(getattr(module, "__path__", ())):
             # A room may load its tables late; by the manner of the house they are in such modules.
-            if info.name.lstrip("_").startswith(("table", "model")):
+            if "tables" in info.name:
                 importlib.import_module(f"{module.__name__}.{info.name}")
     return Base.metadata
