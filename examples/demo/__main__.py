@@ -22,7 +22,7 @@ def main() -> int:
         services = []
         try:
             kept = "PostgreSQL" if options.postgres else "SQLite"
-            report.heading(f"Starting three services on loopback; orders keeps its data in {kept}")
+            report.heading(f"Starting four services on loopback; orders keeps its data in {kept}")
             for server in fleet:
                 server.start()
             for server in fleet:
@@ -54,8 +54,8 @@ def _options() -> argparse.Namespace:
 
 def _fleet(
     folder: Path, redis: RedisServer, database_url: str | None = None
-) -> tuple[Server, Server, Server]:
-    catalog_port, payments_port, orders_port = free_port(), free_port(), free_port()
+) -> tuple[Server, Server, Server, Server]:
+    catalog_port, payments_port, orders_port, accounts_port = (free_port() for _ in range(4))
     secret = secrets.token_urlsafe(48)
     # What a deployment would set; the library refuses to start in production without.
     common = {
@@ -97,7 +97,18 @@ def _fleet(
             "DB_ALLOW_PLAINTEXT": "true",
         },
     )
-    return catalog, payments, orders
+    accounts = Server(
+        "accounts",
+        ["-m", "uvicorn", "examples.accounts.app:app", "--host=127.0.0.1", f"--port={accounts_port}"],
+        accounts_port,
+        folder / "accounts.log",
+        {
+            **common,
+            "ADMIN_PASSWORD": secrets.token_urlsafe(12),
+            "PAYMENTS_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
+        },
+    )
+    return catalog, payments, orders, accounts
 
 
 def _row(server: Server, seconds: float) -> dict[str, object]:
@@ -115,7 +126,7 @@ def _serve(fleet: tuple[Server, ...]) -> None:
     print("\n  Running until Ctrl-C. Try:")
     for server in fleet:
         print(f"    curl -s {server.url}/health")
-    orders = fleet[-1]
+    orders = fleet[2]
     print(f"    open {orders.url}/docs")
     try:
         while all(server.process is not None and server.process.poll() is None for server in fleet):

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from examples.demo._access_walk import walk_past_the_door
 from examples.demo._bad_day import take_bad_day
 from examples.demo._cache_walk import walk_by_the_cache
 from examples.demo._fleet import ROOT, Answer, Server
@@ -25,6 +26,7 @@ def take_tour(
     catalog: Server,
     payments: Server,
     orders: Server,
+    accounts: Server,
     *,
     redis: RedisServer,
     stop_at_end: bool,
@@ -34,6 +36,12 @@ def take_tour(
     _identity(report, catalog, orders)
     _errors(report, catalog, orders)
     _protection(report, catalog, orders)
+    walk_past_the_door(
+        report,
+        accounts,
+        admin_password=accounts.env["ADMIN_PASSWORD"],
+        webhook_secret=accounts.env["PAYMENTS_WEBHOOK_SECRET"],
+    )
     _health(report, catalog, orders)
     walk_by_the_cache(report, catalog, redis)
     take_shop(report, catalog, orders)
