@@ -157,7 +157,7 @@ class RedisTokenStore(_Keys):
 class AsyncRedisTokenStore(_Keys):
     """A :class:`RedisTokenStore` for asynchronous code; both know the same.
 
-    Each event loop has connections of its own, closed by :meth:`aclose` in it.
+    Each event loop has connections of its own, closed by :meth:`close` in it.
 
     Args:
         url: As :class:`RedisTokenStore`.
@@ -215,7 +215,7 @@ class AsyncRedisTokenStore(_Keys):
         del now
         return 0
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Close the connections of this event loop; the next call opens new ones."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:

@@ -86,7 +86,7 @@ async def async_store(kind, database, request):
     elif kind == "redis":
         found = AsyncRedisTokenStore(request.getfixturevalue("shared_redis"), timeout=10.0)
         yield found
-        await found.aclose()
+        await found.close()
     else:
         yield AsyncSqlTokenStore(database)
         await database.aio.dispose()
@@ -126,7 +126,7 @@ def waiting_store(kind, database, request, loop):
     elif kind == "redis":
         made = AsyncRedisTokenStore(request.getfixturevalue("shared_redis"), timeout=10.0)
         yield made
-        loop.run_until_complete(made.aclose())
+        loop.run_until_complete(made.close())
     else:
         yield AsyncSqlTokenStore(database)
         loop.run_until_complete(database.aio.dispose())
