@@ -29,9 +29,11 @@ from shared.auth._authorize import authorize, explain_access, is_allowed
 from shared.auth._backends import JoseBackend, NativeBackend, SignatureBackend
 from shared.auth._decision import AccessDenied, AuthenticationFailed, Challenges, Decision, establish
 from shared.auth._gateway import GatewayAuthenticator, GatewaySigner, get_user_context
+from shared.auth._inspect import inspect_token
 from shared.auth._jws import sign_compact, verify_compact
 from shared.auth._key import Key, KeyStatus
 from shared.auth._key_and_cookie import ApiKeyAuthenticator, SessionAuthenticator
+from shared.auth._key_file import KeyFile
 from shared.auth._key_ring import KeyRing, KeySource
 from shared.auth._password_functions import (
     ahash_password,
@@ -57,6 +59,7 @@ from shared.auth._record_store import (
 from shared.auth._record_store_redis import AsyncRedisRecordStore, RedisRecordStore
 from shared.auth._record_store_sql import AsyncSqlRecordStore, SqlRecordStore
 from shared.auth._record_tables import ApiKeyRecord, SessionRecord
+from shared.auth._remote_keys import RemoteKeys
 from shared.auth._requirements import (
     Requirement,
     require_owner,
@@ -154,6 +157,7 @@ __all__ = [
     "Identified",
     "JoseBackend",
     "Key",
+    "KeyFile",
     "KeyRing",
     "KeySource",
     "KeyStatus",
@@ -171,6 +175,7 @@ __all__ = [
     "RecordStore",
     "RedisRecordStore",
     "RedisTokenStore",
+    "RemoteKeys",
     "Requirement",
     "Role",
     "RoleDAO",
@@ -237,6 +242,7 @@ __all__ = [
     "get_user_context",
     "get_user_id_from_token",
     "hash_password",
+    "inspect_token",
     "is_allowed",
     "is_token_expired",
     "require_owner",

@@ -3,13 +3,17 @@
 from typing import TYPE_CHECKING, Any
 
 from shared.auth._key import Key, KeyStatus
+from shared.auth._key_file import KeyFile
 from shared.auth._key_ring import KeyRing, KeySource
+from shared.auth._remote_keys import RemoteKeys
 from shared.auth._token_profile import TokenOptions
 from shared.auth._token_service import TokenService
 from shared.auth._token_service_async import AsyncMemoryTokenStore, AsyncTokenService
-from shared.auth._token_store import MemoryTokenStore
+from shared.auth._token_store import AsyncTokenStore, MemoryTokenStore, TokenStore
+from shared.auth._token_store_redis import AsyncRedisTokenStore, RedisTokenStore
+from shared.auth._token_store_sql import AsyncSqlTokenStore, SqlTokenStore
 from shared.errors import ConfigurationError
-from shared.runtime import Runtime, current
+from shared.runtime import Runtime, current, use
 
 if TYPE_CHECKING:
     from shared.config import SecuritySettings, SettingsReloaded
@@ -38,7 +42,7 @@ def ring_from_settings(section: "SecuritySettings") -> KeyRing:
         needed = "JWT_SECRET_KEY" if name.startswith("HS") else "JWT_PRIVATE_KEY or JWT_PUBLIC_KEY"
         msg = f"{needed} is not set: tokens signed with {name} can be neither made nor verified"
         raise ConfigurationError(msg)
-    return KeyRing(keys)
+    return KeyRing(keys, backend=section.JWT_BACKEND)
 
 
 def _hmac_keys(section: "SecuritySettings") -> list[Key]:
@@ -123,37 +127,96 @@ def get_key_source() -> KeySource:
 class SettingsKeys(KeySource):
     """The keys of the settings in force; follows ``reload_settings()`` without a restart."""
 
-    __slots__ = ("_ring",)
+    __slots__ = ("_source",)
 
     def __init__(self, runtime: Runtime) -> None:
         from shared.config import SettingsReloaded, get_settings
 
-        self._ring = ring_from_settings(get_settings().security)
+        self._source = source_from_settings(get_settings().security)
         runtime.events.subscribe(SettingsReloaded, self._reloaded)
+
+    @property
+    def is_local(self) -> bool:  # type: ignore[override]
+        """Whether the keys are here."""
+        return self._source.is_local
 
     def current(self) -> KeyRing:
         """Return the ring in force."""
-        return self._ring
+        return self._source.current()
+
+    def ring_for(self, kid: str | None) -> KeyRing:
+        """Return the ring in force, after looking for a *kid* that it lacks."""
+        return self._source.ring_for(kid)
+
+    async def aprepare(self, kid: str | None) -> None:
+        """Do without blocking what :meth:`ring_for` would wait for."""
+        await self._source.aprepare(kid)
 
     def _reloaded(self, event: "SettingsReloaded") -> None:
         if any(name.startswith("JWT_") for name in event.changes):
             # A wrong key raises here: it is logged, and the keys before stay in force.
-            self._ring = ring_from_settings(event.settings.security)
+            self._source = source_from_settings(event.settings.security)
+
+
+def source_from_settings(section: "SecuritySettings") -> KeySource:
+    """Return the source of keys that *section* names: a file, an address, or the values themselves.
+
+    Raises:
+        ConfigurationError: There is no key, or one that must not be used.
+    """
+    if section.JWT_KEYS_FILE is not None:
+        keys = KeyFile(section.JWT_KEYS_FILE, backend=section.JWT_BACKEND)
+        keys.current()  # a file that is not there is told now
+        return keys
+    if section.JWT_JWKS_URL is not None:
+        return RemoteKeys(section.JWT_JWKS_URL, backend=section.JWT_BACKEND)
+    return ring_from_settings(section)
 
 
 def _source(runtime: Runtime) -> KeySource:
-    from shared.runtime import use
+    return SettingsKeys(runtime)
 
+
+def _service(runtime: Runtime) -> TokenService:
     with use(runtime):
-        return SettingsKeys(runtime)
+        section = _section()
+        return TokenService(
+            runtime.get(KeySource, _source),
+            _store(runtime, section),
+            options=TokenOptions.from_settings(section),
+            events=runtime.events,
+        )
 
 
-def _options(runtime: Runtime) -> TokenOptions:
+def _async_service(runtime: Runtime) -> AsyncTokenService:
+    with use(runtime):
+        section = _section()
+        return AsyncTokenService(
+            runtime.get(KeySource, _source),
+            _async_store(runtime, section),
+            options=TokenOptions.from_settings(section),
+            events=runtime.events,
+        )
+
+
+def _section() -> "SecuritySettings":
     from shared.config import get_settings
-    from shared.runtime import use
 
-    with use(runtime):
-        return TokenOptions.from_settings(get_settings().security)
+    return get_settings().security
+
+
+class _AsyncRedis:
+    """A store that is closed by awaiting, where the runtime awaits; elsewhere left as it is."""
+
+    def __init__(self, store: AsyncRedisTokenStore) -> None:
+        self.store = store
+
+    def close(self) -> None:
+        """Do nothing: without an event loop there is nothing to close it in."""
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self.store.close()
 
 
 def _memory(runtime: Runtime) -> MemoryTokenStore:
@@ -161,13 +224,25 @@ def _memory(runtime: Runtime) -> MemoryTokenStore:
     return MemoryTokenStore()
 
 
-def _service(runtime: Runtime) -> TokenService:
-    source = runtime.get(KeySource, _source)
-    store = runtime.get(MemoryTokenStore, _memory)
-    return TokenService(source, store, options=_options(runtime), events=runtime.events)
+def _store(runtime: Runtime, section: "SecuritySettings") -> TokenStore:
+    if section.AUTH_STORE == "database":
+        from shared.database import get_database
+
+        return SqlTokenStore(get_database())
+    if section.AUTH_STORE == "redis":
+        from shared.config import get_redis_url
+
+        return runtime.get(RedisTokenStore, lambda _: RedisTokenStore(get_redis_url()))
+    return runtime.get(MemoryTokenStore, _memory)
 
 
-def _async_service(runtime: Runtime) -> AsyncTokenService:
-    source = runtime.get(KeySource, _source)
-    store = AsyncMemoryTokenStore(runtime.get(MemoryTokenStore, _memory))
-    return AsyncTokenService(source, store, options=_options(runtime), events=runtime.events)
+def _async_store(runtime: Runtime, section: "SecuritySettings") -> AsyncTokenStore:
+    if section.AUTH_STORE == "database":
+        from shared.database import get_database
+
+        return AsyncSqlTokenStore(get_database())
+    if section.AUTH_STORE == "redis":
+        from shared.config import get_redis_url
+
+        return runtime.get(_AsyncRedis, lambda _: _AsyncRedis(AsyncRedisTokenStore(get_redis_url()))).store
+    return AsyncMemoryTokenStore(runtime.get(MemoryTokenStore, _memory))

@@ -1,7 +1,7 @@
 """The half of both token services that needs no store: what makes tokens."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from shared.auth import _token_flows as flows
 from shared.auth._key_ring import KeyRing, KeySource
 from shared.auth._token_core import TokenCore, UserId
 from shared.auth._token_events import TokenRefused
-from shared.auth._token_profile import ACCESS, TokenOptions
+from shared.auth._token_profile import ACCESS, TokenOptions, TokenProfile
 from shared.errors import ServiceUnavailableError, SharedError
 from shared.runtime import Events, current
 
@@ -37,6 +37,11 @@ class TokenMaker:
     def options(self) -> TokenOptions:
         """How tokens are made and judged."""
         return self._core.options
+
+    @property
+    def profiles(self) -> Mapping[str, TokenProfile]:
+        """The kinds of tokens by name."""
+        return self._core.profiles
 
     @property
     def ring(self) -> KeyRing:

@@ -4,15 +4,14 @@ A rule names the settings it looks at and runs only when all of them are valid,
 so that one wrong value does not hide, or cause, another report.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qs
 
 from pydantic import SecretStr
 
 from shared.config._field import FieldSpec
+from shared.config._plaintext import is_local, is_plaintext
 from shared.config._report import Problem
 from shared.config._types import ConnectionUrl
 
@@ -146,14 +145,26 @@ def _debug(values: Values) -> Iterator[Problem]:
         )
 
 
-@_rule("JWT_SECRET_KEY", "JWT_ALGORITHM", "JWT_ALLOW_MISSING_KEY", production=True)
+def _has_other_keys(values: Values) -> bool:
+    """Tell whether the keys come from a file or an address, so that none has to be set."""
+    return values["JWT_KEYS_FILE"] is not None or values["JWT_JWKS_URL"] is not None
+
+
+@_rule(
+    "JWT_SECRET_KEY",
+    "JWT_ALGORITHM",
+    "JWT_ALLOW_MISSING_KEY",
+    "JWT_KEYS_FILE",
+    "JWT_JWKS_URL",
+    production=True,
+)
 def _jwt_key(values: Values) -> Iterator[Problem]:
     needed = KEY_BYTES.get(values["JWT_ALGORITHM"])
     if needed is None:
         return
     secret: SecretStr | None = values["JWT_SECRET_KEY"]
     if secret is None:
-        if not values["JWT_ALLOW_MISSING_KEY"]:
+        if not values["JWT_ALLOW_MISSING_KEY"] and not _has_other_keys(values):
             yield Problem(
                 "JWT_SECRET_KEY",
                 "is not set; tokens could not be signed",
@@ -172,9 +183,17 @@ def _jwt_previous(values: Values) -> Iterator[Problem]:
         yield from _weak("JWT_PREVIOUS_SECRET_KEYS", secret, needed or 0, f" for {values['JWT_ALGORITHM']}")
 
 
-@_rule("JWT_PRIVATE_KEY", "JWT_PUBLIC_KEY", "JWT_ALGORITHM", "JWT_ALLOW_MISSING_KEY", production=True)
+@_rule(
+    "JWT_PRIVATE_KEY",
+    "JWT_PUBLIC_KEY",
+    "JWT_ALGORITHM",
+    "JWT_ALLOW_MISSING_KEY",
+    "JWT_KEYS_FILE",
+    "JWT_JWKS_URL",
+    production=True,
+)
 def _jwt_pair(values: Values) -> Iterator[Problem]:
-    if values["JWT_ALGORITHM"] in KEY_BYTES or values["JWT_ALLOW_MISSING_KEY"]:
+    if values["JWT_ALGORITHM"] in KEY_BYTES or values["JWT_ALLOW_MISSING_KEY"] or _has_other_keys(values):
         return
     if values["JWT_PRIVATE_KEY"] is None and values["JWT_PUBLIC_KEY"] is None:
         yield Problem(
@@ -337,55 +356,19 @@ def _smtp_plaintext(values: Values) -> Iterator[Problem]:
     )
 
 
-# --- is it encrypted? ---------------------------------------------------------------------------------
-
-_PLAIN_SCHEMES: Final = ("amqp", "nats", "redis")
-_TLS_PARAMETERS: Final = {
-    "sslmode": ("require", "verify-ca", "verify-full"),
-    "ssl": ("require", "verify-ca", "verify-full", "true", "1"),
-    "ssl_mode": ("required", "verify_ca", "verify_identity"),
-    "encrypt": ("yes", "true", "strict", "mandatory"),
-}
-
-
-def is_plaintext(url: ConnectionUrl) -> bool:
-    """Tell whether *url* sends its data unencrypted over a network.
-
-    A unix socket and a loopback address stay on the machine and do not count.
-    """
-    if url.scheme in ("sqlite", "memory", "unix", "rediss", "amqps", "tls"):
-        return False
-    address, _, text = str(url).partition("://")[2].partition("?")
-    query = {key.lower(): [item.lower() for item in items] for key, items in parse_qs(text).items()}
-    hosts = query.get("host") or _hosts(address)
-    if all(is_local(host) for host in hosts):
-        return False
-    if url.scheme in _PLAIN_SCHEMES:
-        return True
-    if "ssl_ca" in query:
-        return False
-    return not any(set(query.get(name, ())) & set(accepted) for name, accepted in _TLS_PARAMETERS.items())
+@_rule("OPENAI_BASE_URL", "AWS_ENDPOINT_URL", "SUPPLIER_ALLOW_PLAINTEXT", production=True)
+def _supplier_plaintext(values: Values) -> Iterator[Problem]:
+    for name in () if values["SUPPLIER_ALLOW_PLAINTEXT"] else ("OPENAI_BASE_URL", "AWS_ENDPOINT_URL"):
+        if values[name] is not None and is_plaintext(values[name]):
+            yield Problem(
+                name,
+                "is not encrypted on the way to another machine",
+                id="prod.plaintext",
+                fix="use https://, or set SUPPLIER_ALLOW_PLAINTEXT=true for a server of your own network",
+            )
 
 
-def _hosts(address: str) -> list[str]:
-    """Return the hosts of ``user:password@host:port,host:port/name``, without ports.
-
-    Cut at the last ``@``: a password may hold characters that should have been
-    escaped, and what stands before it must not be taken for the host.
-    """
-    hosts = []
-    for part in address.rpartition("@")[2].partition("/")[0].split(","):
-        name = part[1 : part.index("]")] if part.startswith("[") and "]" in part else part.partition(":")[0]
-        hosts.append(name)
-    return hosts
-
-
-def is_local(host: str) -> bool:
-    """Tell whether *host* is this machine: empty, a socket's path, localhost or loopback."""
-    name = host.strip().strip("[]").lower().rstrip(".")
-    if not name or name.startswith("/") or name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+@_rule("JWT_KEYS_FILE", "JWT_JWKS_URL")
+def _two_sources_of_keys(values: Values) -> Iterator[Problem]:
+    if values["JWT_KEYS_FILE"] is not None and values["JWT_JWKS_URL"] is not None:
+        yield Problem("JWT_JWKS_URL", "stands beside JWT_KEYS_FILE: keys come from one place", fix="set one")

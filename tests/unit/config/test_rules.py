@@ -58,6 +58,8 @@ def test_production_starts_with_a_strong_key():
         ({"REDIS_HOST": "cache"}, "REDIS_HOST", "prod.plaintext"),
         ({"JOBS_BROKER_URL": "amqp://queue"}, "JOBS_BROKER_URL", "prod.plaintext"),
         ({"SMTP_HOST": "mail", "SMTP_TLS": "none"}, "SMTP_TLS", "prod.plaintext"),
+        ({"OPENAI_BASE_URL": "http://models/v1"}, "OPENAI_BASE_URL", "prod.plaintext"),
+        ({"AWS_ENDPOINT_URL": "http://minio:9000"}, "AWS_ENDPOINT_URL", "prod.plaintext"),
     ],
 )
 def test_production_refuses(environ, variable, rule):
@@ -205,3 +207,40 @@ def test_an_address_is_plain_when_its_data_cross_a_network_unencrypted(url, plai
 )  # fmt: skip
 def test_this_machine_is_recognised(host, local):
     assert is_local(host) is local
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"OPENAI_BASE_URL": "https://models/v1", "AWS_ENDPOINT_URL": "https://minio:9000"},
+        {"OPENAI_BASE_URL": "http://127.0.0.1:11434", "AWS_ENDPOINT_URL": "http://localhost:9000"},
+        {"OPENAI_BASE_URL": "http://models/v1", "SUPPLIER_ALLOW_PLAINTEXT": "true"},
+    ],
+    ids=["https", "this machine", "allowed"],
+)
+def test_production_takes_suppliers_that_are_encrypted_near_or_allowed(environ):
+    assert load(**PRODUCTION, **environ)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"JWT_KEYS_FILE": "/run/keys.json"}, {"JWT_JWKS_URL": "https://id.example/keys"}],
+    ids=["file", "address"],
+)
+@pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
+def test_production_needs_no_key_of_its_own_where_keys_come_from_elsewhere(environ, algorithm):
+    values = {**PRODUCTION, "JWT_SECRET_KEY": "", "JWT_ALGORITHM": algorithm, **environ}
+
+    assert load(**values)
+
+
+def test_keys_come_from_one_place():
+    found = problems(JWT_KEYS_FILE="/run/keys.json", JWT_JWKS_URL="https://id.example/keys")
+
+    assert list(found) == ["JWT_JWKS_URL"]
+
+
+def test_keys_are_fetched_over_tls_only():
+    found = problems(JWT_JWKS_URL="http://id.example/keys")
+
+    assert list(found) == ["JWT_JWKS_URL"]

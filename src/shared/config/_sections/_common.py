@@ -45,6 +45,7 @@ def _network(value: str) -> str:
 
 
 HttpUrl = Annotated[ConnectionUrl, UrlScheme("http", "https")]
+HttpsUrl = Annotated[ConnectionUrl, UrlScheme("https")]
 Origin = Annotated[str, AfterValidator(_origin)]
 Network = Annotated[str, AfterValidator(_network)]
 Path = Annotated[str, Field(pattern=PATH, max_length=256)]

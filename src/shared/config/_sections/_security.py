@@ -7,7 +7,7 @@ from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from shared.config._field import Section, setting
-from shared.config._sections._common import LOWER, Origin, Printable
+from shared.config._sections._common import LOWER, HttpsUrl, Origin, Printable
 
 
 def _is_key(secret: SecretStr) -> SecretStr:
@@ -53,6 +53,20 @@ class SecuritySettings(Section):
         "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
         "ES256", "ES384", "ES512", "EdDSA",
     ] = setting("HS256", "Algorithm of the signatures.")  # fmt: skip
+    JWT_KEYS_FILE: Printable | None = setting(
+        None,
+        "File of keys made by `shared keys`, read again when it changes; goes before JWT_SECRET_KEY and "
+        "JWT_PRIVATE_KEY.",
+        secret=False,
+    )
+    JWT_JWKS_URL: HttpsUrl | None = setting(
+        None,
+        "Address of the issuer's public keys (JWK Set), for a process that only verifies tokens.",
+        secret=False,
+    )
+    JWT_BACKEND: Annotated[Literal["jose", "native"], LOWER] = setting(
+        "jose", "What computes signatures: the key objects of python-jose, or cryptography itself."
+    )
     JWT_EXPIRE_MINUTES: int = setting(
         30,
         "Life of an access token, in minutes.",
@@ -75,6 +89,9 @@ class SecuritySettings(Section):
     JWT_ALLOW_MISSING_KEY: bool = setting(
         False,
         "Whether production may start without a key: for a process that neither issues nor verifies tokens.",
+    )
+    SUPPLIER_ALLOW_PLAINTEXT: bool = setting(
+        False, "Whether production may talk to suppliers (OPENAI_BASE_URL, AWS_ENDPOINT_URL) over http://."
     )
     ENCRYPTION_KEYS: dict[str, EncryptionKey] = setting(
         {}, "Keys for encryption at rest by key id, 32 bytes in base64 each; the first encrypts, all decrypt."
@@ -112,8 +129,8 @@ class SecuritySettings(Section):
     )
     AUTH_STORE: Annotated[Literal["memory", "database", "redis"], LOWER] = setting(
         "memory",
-        "Where API keys and sessions are kept: in this process, in DATABASE_URL or in REDIS_URL. "
-        "Several processes need one of the latter two.",
+        "Where API keys, sessions and revoked tokens are kept: in this process, in DATABASE_URL or in "
+        "REDIS_URL. Several processes need one of the latter two.",
     )
     GATEWAY_SECRET_KEYS: list[SecretStr] = setting(
         [], "Secrets shared with the gateway in front, at least 32 bytes each; several during a rotation."
