@@ -18,7 +18,7 @@ from shared.agents import (
     Task,
     TaskExecution,
 )
-from shared.auth import StoredRole, TokenFamily, TokenMark, User, UserRole
+from shared.auth import ApiKeyRecord, SessionRecord, StoredRole, TokenFamily, TokenMark, User, UserRole
 from shared.commerce import (
     Asset,
     AssetBalance,
@@ -31,12 +31,13 @@ from shared.commerce import (
     Order,
     OrderItem,
 )
-from shared.database import Base, IdempotencyKey, InboxMessage, OutboxMessage
+from shared.database import Base, IdempotencyKey, InboxMessage, OutboxMessage, PerformanceRollup
 
 __all__ = [
     "Agent",
     "AgentConfig",
     "AgentInteraction",
+    "ApiKeyRecord",
     "Asset",
     "AssetBalance",
     "AssetEntry",
@@ -53,6 +54,8 @@ __all__ = [
     "Order",
     "OrderItem",
     "OutboxMessage",
+    "PerformanceRollup",
+    "SessionRecord",
     "StoredRole",
     "Task",
     "TaskExecution",

@@ -31,7 +31,7 @@ class Base(DeclarativeBase):
     A room declares its tables on it and says whose they are with ``__room__``; a
     service leaves that out and its tables belong to ``"service"``. A service creates
     or migrates the rooms it enables: :func:`tables_of`. Foreign keys between rooms are
-    by name (``ForeignKey("users.id")``), never by import.
+    by name (``ForeignKey("auth_users.id")``), never by import.
 
     Annotations become columns that lose nothing: ``datetime`` is :class:`UTCDateTime`,
     ``Decimal`` is :class:`Money`, ``dict`` and ``list`` are :class:`Json`.

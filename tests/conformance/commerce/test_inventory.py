@@ -410,6 +410,24 @@ def test_a_verb_that_fails_in_the_middle_leaves_the_callers_transaction_as_it_wa
         assert session.scalar(select(func.count()).select_from(InboxMessage)) == 1
 
 
+def test_a_serializable_transaction_is_repeated_as_a_whole(db, stock):
+    stock.add_stock({"ticket": 8})
+
+    def buy_two(session):
+        if stock.get_item("ticket", session=session).available < 2:
+            return 0
+        kept = [stock.reserve("ticket", 1, session=session) for _ in range(2)]
+        return sum(stock.confirm(each.id, session=session).quantity for each in kept)
+
+    with ThreadPoolExecutor(6) as pool:
+        runs = [
+            pool.submit(db.transaction(isolation="SERIALIZABLE", retry=50).run, buy_two) for _ in range(8)
+        ]
+        sold = sum(run.result() for run in runs)
+
+    assert (sold, levels(db)) == (8, (0, 0))
+
+
 def test_a_list_that_fails_in_the_middle_reserves_nothing(db, stock):
     stock.add_stock({"a": 3})
 
