@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 from shared.api._errors import Reply
 from shared.api._exchange import UNMATCHED, Exchange, Outcome
 from shared.api._pipeline import Pipeline
-from shared.api._plan import log_error, untold_route
+from shared.api._plan import expected_route, log_error, untold_route
 from shared.context import RequestContext, is_valid_id, new_identity
 from shared.errors import SharedError
 
@@ -182,14 +182,7 @@ class AsgiConnection(Exchange):
 
     def find_route(self) -> str:
         """Return the template of the route that answers, or will answer, this request."""
-        try:
-            route_of: Any = self._layer.route_of
-            found: str = route_of(self.scope, 0)
-            if found != UNMATCHED or not hasattr(route_of, "expected"):
-                return found
-            return route_of.expected(self.path)  # type: ignore[no-any-return]
-        except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
-            return untold_route()
+        return expected_route(self._layer.route_of, self.scope, self.path)
 
     def abandon(self, outcome: Outcome) -> None:
         """Finish an exchange whose last byte will never be sent."""

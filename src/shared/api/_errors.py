@@ -141,7 +141,10 @@ class ErrorRenderer:
             exc = exc.exceptions[0]
         try:
             return self.errors.translate(exc)
-        except Exception:  # noqa: BLE001 - a rule of the service failed; the error is then unforeseen
+        except Exception as failure:  # noqa: BLE001 - a rule is foreign code; the error is then unforeseen
+            note = f"the rule that should translate it failed with {type(failure).__name__}"
+            if note not in getattr(exc, "__notes__", ()):
+                exc.add_note(note)
             return None
 
     def render(

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from shared.api._options import LayerOptions
+from shared.api._pipeline import Pipeline
 from shared.errors import ConfigurationError
 
-__all__ = ["Installation", "installation"]
+__all__ = ["Installation", "install_pipeline", "installation"]
 
 _ATTRIBUTE = "_shared_api"
 
@@ -56,3 +58,29 @@ def installation(app: Any) -> Installation:
         record = Installation()
         setattr(app, _ATTRIBUTE, record)
     return record
+
+
+def install_pipeline(
+    app: Any,
+    options: LayerOptions | None,
+    wrap: Callable[[Pipeline], Callable[[], None]],
+    **parts: Any,
+) -> Pipeline:
+    """Return the layer's plan for *app*: the one it has, or a new one.
+
+    Args:
+        app: The application.
+        options: What to do; the defaults when None.
+        wrap: Puts a layer with the new plan around *app* and returns the undoing.
+        **parts: As for :class:`Pipeline`.
+
+    Raises:
+        ConfigurationError: The layer is installed with other options.
+    """
+    record = installation(app)
+    present: Pipeline | None = record.find("layer", options)
+    if present is not None:
+        return present
+    pipeline = Pipeline(options, **parts)
+    record.add("layer", pipeline, wrap(pipeline))
+    return pipeline

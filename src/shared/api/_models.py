@@ -13,8 +13,19 @@ T = TypeVar("T")
 _TIMESTAMP = Field(description="Second of the answer, UTC", examples=["2025-01-01T00:00:00Z"])
 
 
+def _with_meta(schema: dict[str, Any]) -> None:
+    # No field: a field that is None would be a sixth key, and the key is there only with a value.
+    schema["properties"]["meta"] = {
+        "title": "Meta",
+        "description": "Facts beside the data, such as a page's position; absent when there are none",
+    }
+
+
 class Envelope(BaseModel, Generic[T]):
     """The envelope of a success.
+
+    The optional key ``meta`` is part of the schema; parsed answers have it as an extra
+    attribute.
 
     Example:
         >>> Envelope[int].model_validate_json(
@@ -22,6 +33,8 @@ class Envelope(BaseModel, Generic[T]):
         ... ).data
         7
     """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", json_schema_extra=_with_meta)
 
     success: Literal[True] = True
     data: T

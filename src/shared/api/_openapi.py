@@ -25,9 +25,10 @@ _ERRORS: Final[dict[str, tuple[str, ErrorCode]]] = {
     "429": ("TooManyRequests", ErrorCode.RATE_LIMIT_EXCEEDED),
     "500": ("InternalServerError", ErrorCode.INTERNAL_ERROR),
     "503": ("ServiceUnavailable", ErrorCode.SERVICE_UNAVAILABLE),
+    "504": ("DeadlineExceeded", ErrorCode.DEADLINE_EXCEEDED),
 }
 _MODELS: Final = (ErrorBody, ErrorEnvelope, Problem)
-_ALWAYS: Final = ("400", "401", "403", "404", "429", "500", "503")
+_ALWAYS: Final = ("400", "401", "403", "404", "429", "500", "503", "504")
 _WITH_BODY: Final = ("413", "415")
 
 

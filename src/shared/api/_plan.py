@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from shared.api._built_in import built_in_jobs
 from shared.api._errors import ErrorRenderer, Reply, safe_text
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
 from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
@@ -20,7 +21,7 @@ from shared.context import RequestContext, TraceContext, is_valid_id, new_identi
 from shared.errors import BadRequestError, DeadlineExceededError, ErrorMap, PayloadTooLargeError, SharedError
 from shared.runtime import Runtime, current
 
-__all__ = ["Observer", "Plan", "asynchronous_only", "log_error", "untold_route"]
+__all__ = ["Observer", "Plan", "asynchronous_only", "expected_route", "log_error", "untold_route"]
 
 _log: Final = logging.getLogger("shared.api")
 _MAX_PATH: Final = 512  # characters of a path in a log line
@@ -75,7 +76,7 @@ class Plan:
         self.limit = options.max_body_bytes
         self.renderer = ErrorRenderer.from_options(options, runtime.get(ErrorMap, lambda _: ErrorMap()))
         self.in_flight = in_flight
-        self.jobs = (*_built_in_jobs(options), *jobs)
+        self.jobs = (*built_in_jobs(options), *jobs)
         self.request_timeout = options.request_timeout
         self.on_request = tuple(job.on_request for job in self.jobs if _overrides(job, "on_request"))
         self.on_request_async = tuple(
@@ -351,6 +352,23 @@ def untold_route() -> str:
     return UNMATCHED
 
 
+def expected_route(route_of: Any, request: Any, asked: Any) -> str:
+    """Return the template of the route that answers, or will answer, *request*.
+
+    Args:
+        route_of: What finds the template, by ``expected(asked)`` too where it can.
+        request: The scope or environ.
+        asked: What it is asked by before the application has chosen.
+    """
+    try:
+        found: str = route_of(request, 0)
+        if found != UNMATCHED or not hasattr(route_of, "expected"):
+            return found
+        return route_of.expected(asked)  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
+        return untold_route()
+
+
 def asynchronous_only(jobs: Iterable[Job]) -> list[str]:
     """Return the names of the jobs that can only decide in an event loop."""
     return [
@@ -358,24 +376,6 @@ def asynchronous_only(jobs: Iterable[Job]) -> list[str]:
         for job in jobs
         if _overrides(job, "on_request_async") and not _overrides(job, "on_request")
     ]
-
-
-def _built_in_jobs(options: LayerOptions) -> list[Job]:
-    """Return the layer's own jobs in the order in which they decide: preflights before all others."""
-    found: list[Job] = []
-    if options.cors is not None:
-        from shared.api._cors import CorsJob
-
-        found.append(CorsJob(options.cors))
-    if options.csrf is not None:
-        from shared.api._csrf import CsrfJob
-
-        found.append(CsrfJob(options.csrf))
-    if options.content_types is not None:
-        from shared.api._content import ContentJob
-
-        found.append(ContentJob(options.content_types))
-    return found
 
 
 def _overrides(job: Job, name: str) -> bool:

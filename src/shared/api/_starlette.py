@@ -3,19 +3,25 @@
 import inspect
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocketDisconnect
 
 from shared.api._errors import Reply, bad_body, from_http, is_bad_json
 from shared.api._exchange import EXCHANGE_KEY
 from shared.api._handlers import ErrorHandlers
 from shared.api._installed import installation
 from shared.api._options import LayerOptions
+from shared.api._pipeline import Pipeline
+from shared.api._routes import RouteIndex
+from shared.api.asgi import AsgiLayer
 from shared.errors import SharedError
 from shared.runtime import Runtime
 
@@ -28,6 +34,7 @@ __all__ = [
     "health_views",
     "install_handlers",
     "metrics_view",
+    "put_layer_around",
     "starlette_handlers",
     "to_response",
 ]
@@ -72,6 +79,37 @@ def install_handlers(
         app.middleware_stack = None
 
     record.add("error handlers", handlers, undo)
+
+
+def put_layer_around(app: Starlette, pipeline: Pipeline) -> Callable[[], None]:
+    """Put the layer in the place of ``ServerErrorMiddleware``; return the undoing."""
+    index = RouteIndex(app.router)
+    build = app.build_middleware_stack
+
+    def build_with_layer() -> Any:
+        stack = build()
+        fallback = None
+        if type(stack) is ServerErrorMiddleware:
+            handler = stack.handler
+            if handler is not None and not getattr(handler, "of_shared", False):
+                fallback = partial(ask_handler, handler)
+            stack = stack.app
+        return AsgiLayer(
+            stack,
+            pipeline,
+            route_of=index,
+            fallback=fallback,
+            disconnects=(ClientDisconnect, WebSocketDisconnect),
+        )
+
+    app.build_middleware_stack = build_with_layer  # type: ignore[method-assign]
+    app.middleware_stack = None
+
+    def undo() -> None:
+        app.__dict__.pop("build_middleware_stack", None)
+        app.middleware_stack = None
+
+    return undo
 
 
 class StarletteHandlers(ErrorHandlers):

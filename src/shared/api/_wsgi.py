@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from shared.api._errors import Reply
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
 from shared.api._pipeline import Pipeline
-from shared.api._plan import log_error, untold_route
+from shared.api._plan import expected_route, log_error, untold_route
 from shared.context import RequestContext, enter_context, is_valid_id, leave_context, new_identity
 from shared.errors import SharedError
 from shared.runtime import Runtime, enter_runtime, leave_runtime
@@ -137,14 +137,7 @@ class WsgiExchange(Exchange):
 
     def find_route(self) -> str:
         """Return the template of the route that answers, or will answer, this request."""
-        try:
-            route_of: Any = self._layer.route_of
-            found: str = route_of(self.environ, 0)
-            if found != UNMATCHED or not hasattr(route_of, "expected"):
-                return found
-            return route_of.expected(self.environ)  # type: ignore[no-any-return]
-        except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
-            return untold_route()
+        return expected_route(self._layer.route_of, self.environ, self.environ)
 
     # -- in and out of the context -------------------------------------------------
 

@@ -18,7 +18,7 @@ except ImportError as _exc:
     raise MissingDependencyError("flask", extra="flask") from _exc
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from flask import Flask, abort, has_request_context, request
@@ -28,7 +28,7 @@ from shared.api._envelope import success_bytes
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._flask import FlaskHandlers, RuleLabels, caller, probe_view, template_of
 from shared.api._idempotency_wsgi import WsgiIdempotency
-from shared.api._installed import installation
+from shared.api._installed import install_pipeline, installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
@@ -156,11 +156,18 @@ def install_layer(
         >>> install_layer(app).options.api_version
         'v1'
     """
-    record = installation(app)
-    present: Pipeline | None = record.find("layer", options)
-    if present is not None:
-        return present
-    pipeline = Pipeline(options, runtime=runtime, access=access, jobs=jobs, observers=observers)
+    return install_pipeline(
+        app,
+        options,
+        partial(_put_layer_around, app),
+        runtime=runtime,
+        access=access,
+        jobs=jobs,
+        observers=observers,
+    )
+
+
+def _put_layer_around(app: Flask, pipeline: Pipeline) -> Callable[[], None]:
     layer = WsgiLayer(app.wsgi_app, pipeline, route_of=RuleLabels(app))
     setattr(app, "wsgi_app", layer)  # noqa: B010 - Flask's documented way, which its types refuse
 
@@ -170,8 +177,7 @@ def install_layer(
         else:  # somebody wrapped us: become transparent instead
             layer.bypass = True
 
-    record.add("layer", pipeline, undo)
-    return pipeline
+    return undo
 
 
 def add_idempotency(app: Flask, idempotency: "Idempotency") -> None:

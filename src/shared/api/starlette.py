@@ -21,29 +21,25 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.websockets import WebSocketDisconnect
 
 from shared.api._envelope import Success, data_bytes, splice
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._idempotency_asgi import AsgiIdempotency
-from shared.api._installed import installation
+from shared.api._installed import install_pipeline, installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._operations import OperationRoutes
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api._routes import RouteIndex
 from shared.api._starlette import (
-    ask_handler,
     health_views,
     install_handlers,
     metrics_view,
+    put_layer_around,
     starlette_handlers,
 )
-from shared.api.asgi import AsgiLayer
 from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
@@ -153,39 +149,15 @@ def install_layer(
         >>> install_layer(app).options.api_version
         'v1'
     """
-    record = installation(app)
-    present: Pipeline | None = record.find("layer", options)
-    if present is not None:
-        return present
-    pipeline = Pipeline(options, runtime=runtime, access=access, jobs=jobs, observers=observers)
-    index = RouteIndex(app.router)
-    build = app.build_middleware_stack
-
-    def build_with_layer() -> Any:
-        stack = build()
-        fallback = None
-        if type(stack) is ServerErrorMiddleware:
-            handler = stack.handler
-            if handler is not None and not getattr(handler, "of_shared", False):
-                fallback = partial(ask_handler, handler)
-            stack = stack.app
-        return AsgiLayer(
-            stack,
-            pipeline,
-            route_of=index,
-            fallback=fallback,
-            disconnects=(ClientDisconnect, WebSocketDisconnect),
-        )
-
-    app.build_middleware_stack = build_with_layer  # type: ignore[method-assign]
-    app.middleware_stack = None
-
-    def undo() -> None:
-        app.__dict__.pop("build_middleware_stack", None)
-        app.middleware_stack = None
-
-    record.add("layer", pipeline, undo)
-    return pipeline
+    return install_pipeline(
+        app,
+        options,
+        partial(put_layer_around, app),
+        runtime=runtime,
+        access=access,
+        jobs=jobs,
+        observers=observers,
+    )
 
 
 def add_idempotency(app: Starlette, idempotency: "Idempotency") -> None:

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from flask import Flask
 from pydantic import BaseModel, Field
 
-from shared.api import Envelope, LayerOptions, Success
+from shared.api import Envelope, LayerOptions, Success, success_response
 from shared.api.fastapi import EnvelopeResponse, EnvelopeRoute, install_error_handlers, install_layer
 from shared.api.flask import EnvelopeResponse as FlaskEnvelope
 from shared.api.flask import enveloped
@@ -265,7 +265,7 @@ def test_document_shows_the_envelope_of_the_type(client, path, name):
     document = client.document()
 
     assert schema_of(document, client.prefix + path) == {"$ref": f"#/components/schemas/{name}"}
-    assert list(document["components"]["schemas"][name]["properties"]) == KEYS
+    assert list(document["components"]["schemas"][name]["properties"]) == [*KEYS, "meta"]
 
 
 def test_document_shows_the_envelope_of_anything_when_no_type_is_given(client):
@@ -419,3 +419,17 @@ def test_flask_response_is_left_alone_and_204_is_empty(flask_client):
     assert flask_client.get("/response").status_code == 203
     answer = flask_client.get("/gone")
     assert (answer.status_code, answer.data) == (204, b"")
+
+
+def test_schema_of_the_envelope_has_meta_and_an_answer_without_does_not():
+    schema = Envelope[int].model_json_schema(mode="serialization")
+
+    assert "meta" in schema["properties"]
+    assert "meta" not in schema.get("required", [])
+    assert "meta" not in Envelope[int](data=1, timestamp="2026-01-01T00:00:00Z").model_dump()
+
+
+def test_meta_of_an_answer_is_kept_when_it_is_parsed():
+    answer = success_response([1], meta={"total": 1})
+
+    assert Envelope[list[int]].model_validate(answer).meta == {"total": 1}

@@ -173,7 +173,11 @@ MADE = {
     "fastapi": (fastapi_app, on_fastapi),
     "flask": (flask_app, on_flask),
 }
-ENVELOPE = LayerOptions(max_body_bytes=200, cors=CorsPolicy(origins=("https://app.example.com",)))
+ENVELOPE = LayerOptions(
+    max_body_bytes=200,
+    slow_seconds=3600,  # on a loaded machine anything may take a second
+    cors=CorsPolicy(origins=("https://app.example.com",)),
+)
 PROBLEM = replace(ENVELOPE, error_format="problem", problem_base_url="https://e.example/")
 
 # What a framework adds by its own, or what differs from one request to the next.

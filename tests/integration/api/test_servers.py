@@ -114,7 +114,8 @@ def state():
 
 @pytest.fixture
 def port(server, state, runtime, lines):
-    options = LayerOptions(max_body_bytes=LIMIT)
+    # On a loaded machine anything may take a second: nothing here is slow.
+    options = LayerOptions(max_body_bytes=LIMIT, slow_seconds=3600)
     module, make, serve = {
         "uvicorn": (on_starlette, starlette_app, uvicorn_server),
         "waitress": (on_flask, flask_app, waitress_server),

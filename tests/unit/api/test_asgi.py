@@ -41,7 +41,11 @@ async def reads_all(scope, receive, send):
 def layer(runtime, lines):
     def made(app, jobs=(), fallback=None, disconnects=(), observers=(), **options):
         pipeline = Pipeline(
-            LayerOptions(**options), runtime=runtime, access=lines, jobs=jobs, observers=observers
+            LayerOptions(**{"slow_seconds": 3600, **options}),
+            runtime=runtime,
+            access=lines,
+            jobs=jobs,
+            observers=observers,
         )
         return AsgiLayer(app, pipeline, fallback=fallback, disconnects=disconnects)
 

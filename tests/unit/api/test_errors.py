@@ -294,3 +294,20 @@ def test_bad_body_says_why_and_not_what(exc, details):
 
     assert (error.status, error.details) == (400, details)
     assert "secret" not in str(error)
+
+
+def test_rule_that_fails_is_named_once_in_the_error_it_should_have_translated():
+    class Foreign(Exception):
+        pass
+
+    def broken(_exc):
+        raise ZeroDivisionError
+
+    errors = ErrorMap()
+    errors.register(Foreign, broken)
+    renderer, exc = ErrorRenderer(errors=errors), Foreign("hunter2")
+
+    statuses = [renderer.render(exc).status for _ in range(2)]
+
+    assert statuses == [500, 500]
+    assert exc.__notes__ == ["the rule that should translate it failed with ZeroDivisionError"]

@@ -34,7 +34,12 @@ def reads_all(environ, start_response):
 @pytest.fixture
 def layer(runtime, lines):
     def made(app, jobs=(), **options):
-        return WsgiLayer(app, Pipeline(LayerOptions(**options), runtime=runtime, access=lines, jobs=jobs))
+        return WsgiLayer(
+            app,
+            Pipeline(
+                LayerOptions(**{"slow_seconds": 3600, **options}), runtime=runtime, access=lines, jobs=jobs
+            ),
+        )
 
     return made
 
