@@ -122,6 +122,7 @@ class RateLimits(Job):
             else store
         )
         self.keys = LimitKeys(ClientAddress(trusted_proxies), api_key_header)
+        self._waits = type(self.store) is not MemoryRateLimits
         self._headers = headers
         self._exempt = frozenset(exempt_paths)
         self._on_failure: OnStoreFailure = on_failure
@@ -146,7 +147,9 @@ class RateLimits(Job):
         plan = self._plan
         if plan is None or exchange.path in self._exempt:
             return None
-        return await self.aask(plan, exchange)
+        if self._waits:
+            return await self.aask(plan, exchange)
+        return self.ask(plan, exchange)
 
     def on_headers(self, exchange: Exchange, status: int, headers: ResponseHeaders) -> None:  # noqa: ARG002
         """Tell the caller where it stands."""
@@ -290,17 +293,17 @@ def _tell(verdicts: Sequence[RateVerdict], headers: ResponseHeaders, *, legacy: 
         for verdict in verdicts
         for tier, d in zip(verdict.tiers, verdict.decisions, strict=False)
     ]
-    headers.set(Header.RATE_LIMIT_POLICY, ", ".join(policy))
-    headers.set(Header.RATE_LIMIT, ", ".join(state))
+    headers.append("RateLimit-Policy", ", ".join(policy))
+    headers.append("RateLimit", ", ".join(state))
     if legacy:
         last = verdicts[-1]
         index = last.decisive
         if index is not None:
             decision = last.decisions[index]
             wait = decision.reset_after if decision.allowed else decision.retry_after
-            headers.set("X-RateLimit-Limit", str(decision.limit))
-            headers.set("X-RateLimit-Remaining", str(decision.remaining))
-            headers.set("X-RateLimit-Reset", str(_seconds(wait)))
+            headers.append("X-RateLimit-Limit", str(decision.limit))
+            headers.append("X-RateLimit-Remaining", str(decision.remaining))
+            headers.append("X-RateLimit-Reset", str(_seconds(wait)))
 
 
 @lru_cache(maxsize=1024)

@@ -1,25 +1,25 @@
 """The script that decides rate limits inside Redis: one trip, one moment, the server's clock."""
 
+from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["CLOCK", "SCRIPT"]
+__all__ = ["CLOCK", "script_for"]
 
 #: Stands apart so that tests can let time pass.
 CLOCK: Final = "local t = redis.call('TIME') local now = t[1] * 1000000 + t[2]"
 
-# One function per algorithm, each the twin of the class in shared.resilience. Times are
-# whole microseconds, which a double holds exactly. Nothing is written before every
-# tier has granted, but for grants that no longer count.
-SCRIPT: Final = (
-    """
+# Times are whole microseconds, which a double holds exactly. Nothing is written before
+# every tier has granted, but for grants that no longer count.
+_HEAD: Final = """
 local number, floor, max = tonumber, math.floor, math.max
 local function text(n) return string.format('%.0f', n) end
 local function alive(us) return text(max(1, math.ceil(us / 1000) + 1)) end
-"""
-    + CLOCK
-    + """
 local tiers = {}
+"""
 
+#: One function per algorithm, each the twin of the class in shared.resilience.
+_DECIDE: Final = {
+    "s": """
 -- exact sliding window: a list, newest first, of "moment:permits:permits so far"
 function tiers.s(key, permits, per, cost)
   local function grant(index)
@@ -67,7 +67,8 @@ function tiers.s(key, permits, per, cost)
   local left, reset = max(0, permits - used), newest and newest + per - now or 0
   return false, left, wait, reset
 end
-
+""",
+    "g": """
 -- GCRA: the moment at which the bucket is full again
 function tiers.g(key, permits, per, cost)
   local step, full = per / permits, max(number(redis.call('GET', key) or 0), now)
@@ -81,7 +82,8 @@ function tiers.g(key, permits, per, cost)
   end
   return false, left(full - now), cost > permits and -1 or wait, full - now
 end
-
+""",
+    "b": """
 -- sub-buckets: a hash from the number of a slice to the permits used in it
 function tiers.b(key, permits, per, cost, slices)
   local width = per / slices
@@ -119,7 +121,8 @@ function tiers.b(key, permits, per, cost, slices)
   end
   return false, max(0, permits - used), wait, reset
 end
-
+""",
+    "f": """
 -- fixed window: "number of the period:permits used in it"
 function tiers.f(key, permits, per, cost)
   local window, used = floor(now / per), 0
@@ -137,7 +140,10 @@ function tiers.f(key, permits, per, cost)
   end
   return false, max(0, permits - used), cost > permits and -1 or over, over
 end
+""",
+}
 
+_TAIL: Final = """
 local answers, granted = {}, true
 for i, key in ipairs(KEYS) do
   local a = (i - 1) * 5
@@ -160,4 +166,8 @@ for _, answer in ipairs(answers) do
 end
 return told
 """
-)
+
+
+def script_for(letters: Iterable[str]) -> str:
+    """Return the script for tiers of these algorithms; the server runs no line more than it needs."""
+    return _HEAD + CLOCK + "".join(_DECIDE[letter] for letter in sorted(set(letters))) + _TAIL

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from shared.cache._limit_types import LimitTier
 from shared.errors import InvalidArgumentError
@@ -12,6 +12,8 @@ from shared.resilience import CircuitBreaker, RateDecision
 from shared.runtime import after_fork_in_child
 
 __all__ = ["MemoryRateLimits", "steady_clock"]
+
+_FEW: Final = 1000  # keys that are kept without asking whether they are idle
 
 
 def steady_clock() -> Callable[[], float]:
@@ -33,7 +35,7 @@ class MemoryRateLimits:
     """The store for one process; several workers have one each and admit as many times more.
 
     Args:
-        max_keys: Keys kept at most. Keys whose permits are all back are forgotten as
+        max_keys: Keys kept at most, of each limit. Keys whose permits are all back are forgotten as
             others come; above the bound the longest unseen is forgotten in any case.
         clock: Seconds since the epoch that never run backwards.
 
@@ -59,9 +61,10 @@ class MemoryRateLimits:
             raise InvalidArgumentError(msg)
         self._max_keys = max_keys
         self._clock = clock or steady_clock()
+        # Only fixed windows care what time of day it is; the others take the cheaper clock.
+        self._stopwatch = clock or time.monotonic
         self._lock = threading.Lock()
-        # In the order in which the keys are looked at for being idle.
-        self._states: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
+        self._tables: dict[str, _Table] = {}
         after_fork_in_child(self)
 
     def hit(
@@ -69,30 +72,51 @@ class MemoryRateLimits:
     ) -> tuple[RateDecision, ...]:
         """Ask every tier for permits; see :meth:`RateLimitStore.hit`."""
         if len(tiers) == 1:
-            tier = tiers[0]
-            full = tier.prefix + (key if isinstance(key, str) else key[0])
             price = cost if isinstance(cost, int) else cost[0]
-            with self._lock:
-                now = self._clock()
-                entry = self._states.get(full)
-                if entry is not None:
-                    return (entry[0].hit(entry[1], now, price),)
-                decision: RateDecision = tier.algorithm.hit(self._new(full, tier.algorithm), now, price)
-                self._tidy(now)
-                return (decision,)
+            return (self.bind(tiers[0])(key if isinstance(key, str) else key[0], price),)
         keys = (key,) * len(tiers) if isinstance(key, str) else key
         costs = (cost,) * len(tiers) if isinstance(cost, int) else cost
+        tables = [self._table(tier) for tier in tiers]
         with self._lock:
-            now = self._clock()
             asked = []
-            for tier, of, price in zip(tiers, keys, costs, strict=True):
-                full = tier.prefix + of
-                entry = self._states.get(full)
-                state = self._new(full, tier.algorithm) if entry is None else entry[1]
-                asked.append((tier.algorithm, state, price))
-            decisions = decide(asked, now)
-            self._tidy(now)
+            for table, of, price in zip(tables, keys, costs, strict=True):
+                state = table.states.get(of)
+                if state is None:
+                    state = table.states[of] = table.algorithm.new()
+                asked.append((table.algorithm, state, table.clock(), price))
+            decisions = decide(asked)
+            for table in tables:
+                table.tidy(self._max_keys)
             return decisions
+
+    def bind(self, tier: LimitTier) -> Callable[[str, int], RateDecision]:
+        """Return ``ask(key, cost)`` for a single tier: what nearly every limiter has, for less.
+
+        Example:
+            >>> MemoryRateLimits().bind(LimitTier("5/second"))("user-1", 2).remaining
+            3
+        """
+        table = self._table(tier)
+        find, hit, clock = table.states.get, table.algorithm.hit, table.clock
+
+        def ask(key: str, cost: int) -> RateDecision:
+            with self._lock:
+                state = find(key)
+                if state is not None:
+                    return hit(state, clock(), cost)  # type: ignore[no-any-return]
+                state = table.states[key] = table.algorithm.new()
+                decision: RateDecision = hit(state, clock(), cost)
+                table.tidy(self._max_keys)
+                return decision
+
+        return ask
+
+    def _table(self, tier: LimitTier) -> "_Table":
+        table = self._tables.get(tier.prefix)
+        if table is None:
+            clock = self._clock if tier.kind == "fixed_window" else self._stopwatch
+            table = self._tables.setdefault(tier.prefix, _Table(tier.algorithm, clock))
+        return table
 
     async def ahit(
         self, tiers: Sequence[LimitTier], key: str | Sequence[str], cost: int | Sequence[int] = 1
@@ -100,31 +124,15 @@ class MemoryRateLimits:
         """As :meth:`hit`; nothing waits, so nothing is awaited."""
         return self.hit(tiers, key, cost)
 
-    def _new(self, full: str, algorithm: Any) -> Any:
-        state = algorithm.new()
-        self._states[full] = (algorithm, state)
-        return state
-
-    def _tidy(self, now: float) -> None:
-        """Look at two keys, at more when there are too many: memory follows the keys in use."""
-        states = self._states
-        looks = 2
-        while states and (looks or len(states) > self._max_keys):
-            oldest, (algorithm, state) = next(iter(states.items()))
-            if len(states) > self._max_keys or algorithm.idle(state, now):
-                del states[oldest]
-            else:
-                states.move_to_end(oldest)
-            looks = max(0, looks - 1)
-
     def __len__(self) -> int:
         """Return how many keys are kept."""
-        return len(self._states)
+        return sum(len(table.states) for table in list(self._tables.values()))
 
     def clear(self) -> None:
         """Forget everything: all permits are back."""
         with self._lock:
-            self._states.clear()
+            for table in self._tables.values():
+                table.states.clear()
 
     def close(self) -> None:
         """Do nothing: nothing is held open."""
@@ -137,15 +145,38 @@ class MemoryRateLimits:
         self._lock = threading.Lock()
 
 
-def decide(asked: Sequence[tuple[Any, Any, int]], now: float) -> tuple[RateDecision, ...]:
-    """Ask each ``(algorithm, state, cost)``; the states change only when all of them grant."""
-    refusals = [_refusal(algorithm, state, now, cost) for algorithm, state, cost in asked]
+class _Table:
+    """The keys of one limit, in the order in which they are looked at for being idle."""
+
+    __slots__ = ("algorithm", "clock", "states")
+
+    def __init__(self, algorithm: Any, clock: Callable[[], float]) -> None:
+        self.algorithm = algorithm
+        self.clock = clock
+        self.states: OrderedDict[str, Any] = OrderedDict()
+
+    def tidy(self, most: int) -> None:
+        """Look at two keys, unless there are few: memory follows the keys in use."""
+        states = self.states
+        looks = 2 if len(states) > _FEW else 0
+        while looks or len(states) > most:
+            oldest, state = next(iter(states.items()))
+            if len(states) > most or self.algorithm.idle(state, self.clock()):
+                del states[oldest]
+            else:
+                states.move_to_end(oldest)
+            looks = max(0, looks - 1)
+
+
+def decide(asked: Sequence[tuple[Any, Any, float, int]]) -> tuple[RateDecision, ...]:
+    """Ask each ``(algorithm, state, now, cost)``; the states change only when all of them grant."""
+    refusals = [_refusal(*each) for each in asked]
     if any(refusals):
         return tuple(
             refused or algorithm.hit(state, now, 0)
-            for refused, (algorithm, state, _) in zip(refusals, asked, strict=True)
+            for refused, (algorithm, state, now, _) in zip(refusals, asked, strict=True)
         )
-    return tuple(algorithm.hit(state, now, cost) for algorithm, state, cost in asked)
+    return tuple(algorithm.hit(state, now, cost) for algorithm, state, now, cost in asked)
 
 
 def _refusal(algorithm: Any, state: Any, now: float, cost: int) -> RateDecision | None:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
-from shared.cache._limit_lua import SCRIPT
+from shared.cache._limit_lua import script_for
 from shared.cache._limit_types import LimitTier
 from shared.cache._redis import async_redis_client, redis_client, redis_errors
 from shared.resilience import CircuitBreaker, RateDecision
@@ -61,15 +61,24 @@ class RedisRateLimits:
         # A cluster's client asks for the layout at once: only a request may wait for that.
         self._client: Any = None if "+cluster" in url else redis_client(url, **self._keep)
         self._clients: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-        self._script = self._source()
-        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._scripts: dict[str, tuple[str, str]] = {}  # by the letters of the algorithms
         self.breaker: CircuitBreaker | None = CircuitBreaker(
             f"rate limits at {self.shown}", failure_threshold=3, recovery_timeout=1.0
         )
 
     @staticmethod
-    def _source() -> str:
-        return SCRIPT
+    def _source(letters: str) -> str:
+        return script_for(letters)
+
+    def _script(self, tiers: Sequence[LimitTier]) -> tuple[str, str]:
+        """Return the script for *tiers* and its digest."""
+        letters = "".join([tier.wire[0] for tier in tiers])
+        found = self._scripts.get(letters)
+        if found is None:
+            source = self._source(letters)
+            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            found = self._scripts[letters] = (source, digest)
+        return found
 
     def hit(
         self, tiers: Sequence[LimitTier], key: str | Sequence[str], cost: int | Sequence[int] = 1
@@ -81,16 +90,17 @@ class RedisRateLimits:
             InfrastructureError: It refuses us or the command.
         """
         arguments = self._arguments(tiers, key, cost)
+        script, digest = self._script(tiers)
         with redis_errors(self._url):
             client = self._client
             if client is None:
                 client = self._client = redis_client(self._url, **self._keep)
             try:
-                answer = client.evalsha(self._sha, *arguments)
+                answer = client.evalsha(digest, *arguments)
             except Exception as exc:
                 if not _forgot(exc):
                     raise
-                answer = client.eval(self._script, *arguments)
+                answer = client.eval(script, *arguments)
         return _decisions(tiers, answer)
 
     async def ahit(
@@ -98,15 +108,16 @@ class RedisRateLimits:
     ) -> tuple[RateDecision, ...]:
         """As :meth:`hit`, without blocking the event loop."""
         arguments = self._arguments(tiers, key, cost)
+        script, digest = self._script(tiers)
         with redis_errors(self._url):
             async with asyncio.timeout(self._timeout):
                 client = self._of_loop()
                 try:
-                    answer = await client.evalsha(self._sha, *arguments)
+                    answer = await client.evalsha(digest, *arguments)
                 except Exception as exc:
                     if not _forgot(exc):
                         raise
-                    answer = await client.eval(self._script, *arguments)
+                    answer = await client.eval(script, *arguments)
         return _decisions(tiers, answer)
 
     def _of_loop(self) -> Any:

@@ -277,7 +277,7 @@ class _State:
         self._before: bytes = found[0] if known else b""
         self._state = self._load()
         self._taken = not cost
-        (self._answer,) = decide([(self._algorithm, self._state, cost)], self._now)
+        (self._answer,) = decide([(self._algorithm, self._state, self._now, cost)])
         self.allowed: bool = self._answer.allowed
 
     def take(self) -> None:

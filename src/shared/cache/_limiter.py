@@ -1,7 +1,7 @@
 """One rate limit as its users see it: tiers, a store, and what happens without the store."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from shared.cache._limit_memory import MemoryRateLimits
@@ -23,6 +23,8 @@ Limits: TypeAlias = str | RateLimit | LimitTier | Iterable[str | RateLimit | Lim
 Key: TypeAlias = str | Sequence[str]
 Cost: TypeAlias = int | Sequence[int]
 
+# Past the named constructor, which costs as much as the decision itself.
+_new_tuple: Final = tuple.__new__
 _FAILURES: Final = ("local", "open", "closed")
 #: How long somebody waits whom a store that is down keeps out: the breaker's pause.
 _RETRY_CLOSED: Final = 1.0
@@ -154,6 +156,10 @@ class RateLimiter:
             else store
         )
         self._breaker = self.store.breaker
+        # The short way for what nearly every limiter is that counts in memory.
+        self._ask: Callable[[str, int], RateDecision] | None = None
+        if len(self.tiers) == 1 and type(self.store) is MemoryRateLimits:
+            self._ask = self.store.bind(self.tiers[0])
         self._local: MemoryRateLimits | None = None
         self._local_tiers: tuple[LimitTier, ...] = ()
         if self._breaker is not None and on_failure == "local":
@@ -173,6 +179,10 @@ class RateLimiter:
             InvalidArgumentError: There is not one key or cost for each tier, a key is
                 no text, or a cost is not a whole number >= 0.
         """
+        ask = self._ask
+        if ask is not None and type(key) is str and type(cost) is int and cost >= 0:
+            decision = ask(key, cost)
+            return _new_tuple(RateVerdict, (decision[0], self.tiers, (decision,), "store"))
         self._check(key, cost)
         breaker = self._breaker
         if breaker is None:
@@ -189,6 +199,8 @@ class RateLimiter:
         Raises:
             InvalidArgumentError: As :meth:`hit`.
         """
+        if self._ask is not None:
+            return self.hit(key, cost)  # nothing waits
         self._check(key, cost)
         breaker = self._breaker
         if breaker is None:

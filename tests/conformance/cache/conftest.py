@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.cache import MemoryRateLimits, RedisRateLimits, SQLiteRateLimits, redis_client
-from shared.cache._limit_lua import CLOCK, SCRIPT
+from shared.cache._limit_lua import CLOCK, script_for
 from tests.conformance.cache._face import Makes
 
 STORES = ["memory", "sqlite", "redis"]
@@ -40,9 +40,10 @@ class RedisAtATime(RedisRateLimits):
     """The script reads a key of ours instead of the server's clock."""
 
     @staticmethod
-    def _source() -> str:
-        assert CLOCK in SCRIPT
-        return SCRIPT.replace(CLOCK, "local now = tonumber(redis.call('GET', 'the-time'))")
+    def _source(letters: str) -> str:
+        script = script_for(letters)
+        assert CLOCK in script
+        return script.replace(CLOCK, "local now = tonumber(redis.call('GET', 'the-time'))")
 
 
 class Hand:

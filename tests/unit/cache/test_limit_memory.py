@@ -22,14 +22,14 @@ class Clock:
 def test_keys_that_are_idle_are_forgotten_as_others_come():
     clock = Clock()
     store = MemoryRateLimits(clock=clock)
-    for number in range(1000):
+    for number in range(3000):
         store.hit((TIER,), f"old-{number}")
     clock.now += 61.0
 
-    for number in range(1000):
+    for number in range(3000):
         store.hit((TIER,), f"new-{number}")
 
-    assert len(store) == 1000
+    assert len(store) == 3000
 
 
 def test_a_flood_of_keys_is_bounded():
@@ -95,11 +95,3 @@ def test_the_steady_clock_ignores_a_corrected_system_clock(monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 0.0)
 
     assert clock() >= before
-
-
-def test_a_refused_first_request_leaves_nothing_behind():
-    store = MemoryRateLimits(clock=Clock())
-
-    store.hit((TIER,), "ann", 3)
-
-    assert len(store) == 0
