@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from shared.database._engines import Engines, Plan, make_engine
 from shared.database._events import ReplicaEjected
+from shared.database._faults import is_lost, translate
 from shared.database._limits import StatementLimits
 from shared.database._options import DatabaseOptions
 from shared.database._pool import PoolSnapshot, PoolWatch
@@ -112,6 +113,12 @@ class Core:
         seconds = self.target.options.replica_retry_seconds
         self._ejected[replica] = self.clock() + seconds
         self.events.emit(ReplicaEjected(self.name, replica + 1, seconds))
+
+    def translated(self, error: Exception, replica: int | None = None) -> Exception:
+        """Return the error of ours for *error*, or itself when it is none of the database's."""
+        if replica is not None and is_lost(error):
+            self.eject(replica)
+        return translate(error, where=self.where(replica)) or error
 
     def where(self, replica: int | None = None) -> str:
         """Return the address without its password, for messages."""

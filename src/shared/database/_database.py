@@ -5,7 +5,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.engine import Engine
@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from shared.database._core import Core
 from shared.database._engines import Engines
-from shared.database._faults import is_lost, translate
 from shared.database._options import DatabaseOptions
 from shared.database._pool import PoolSnapshot
+from shared.database._reading import Reading
 from shared.database._session import SharedSession
 from shared.database._transaction import TransactionRetry
 from shared.database._unit import Transaction
@@ -100,8 +100,7 @@ class Database:
             yield session
             session.refuse_to_lose_work()
 
-    @contextmanager
-    def read(self, *, replica: bool = False) -> Iterator[Session]:
+    def read(self, *, replica: bool = False) -> AbstractContextManager[Session]:
         """Open a session that only reads, each statement by itself: no begin, no commit.
 
         Args:
@@ -120,11 +119,7 @@ class Database:
                 ...
             shared.errors.ConfigurationError: CREATE in a session that only reads: ...
         """
-        number = self._core.choose_replica() if replica else None
-        engines = self._main() if number is None else self._replica(number)
-        session = self._session(engines.bind(read_only=True, autocommit=True), read_only=True)
-        with self._translating(number), session:
-            yield session
+        return Reading(self, replica=replica)
 
     def transaction(
         self,
@@ -163,14 +158,12 @@ class Database:
         return self._session(bind, read_only=read_only)
 
     @contextmanager
-    def _translating(self, replica: int | None = None) -> Iterator[None]:
+    def _translating(self) -> Iterator[None]:
         try:
             yield
         except Exception as exc:
-            if replica is not None and is_lost(exc):
-                self._core.eject(replica)
-            ours = translate(exc, where=self._core.where(replica))
-            if ours is None or ours is exc:
+            ours = self._core.translated(exc)
+            if ours is exc:
                 raise
             raise ours from exc
 

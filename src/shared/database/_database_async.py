@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from shared.database._core import Core
 from shared.database._engines import Engines
-from shared.database._faults import is_lost, translate
 from shared.database._pool import PoolSnapshot
 from shared.database._session import SharedSession
 from shared.database._transaction import TransactionRetry
@@ -103,10 +102,8 @@ class AsyncDatabase:
         try:
             yield
         except Exception as exc:
-            if replica is not None and is_lost(exc):
-                self._core.eject(replica)
-            ours = translate(exc, where=self._core.where(replica))
-            if ours is None or ours is exc:
+            ours = self._core.translated(exc, replica)
+            if ours is exc:
                 raise
             raise ours from exc
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import create_engine
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine.base import OptionEngine
 
 from shared.database import _postgres, _sqlite
 from shared.database._pool import AsyncTimedPool, PoolWatch, TimedPool
@@ -32,6 +33,39 @@ class Plan:
     watch: QueryWatch
     memory: _sqlite.MemoryFile | None
     replica: bool
+
+
+class _Kind(OptionEngine):
+    """An engine for one kind of session, on the pool of another.
+
+    SQLAlchemy's own sets the isolation level through a listener, and a single listener
+    makes every connection of an engine half as expensive again.
+
+    Args:
+        base: Whose pool it uses.
+        options: Execution options of every connection.
+        each: Options that are set on the driver's connection, and reset when it comes back.
+        begins: Whether the listener of *base* that begins transactions is heard.
+    """
+
+    def __init__(
+        self, base: Engine, options: dict[str, Any], each: dict[str, Any], *, begins: bool = True
+    ) -> None:
+        super().__init__(base, options)
+        self._each = each
+        self._begins = begins
+
+    def connect(self) -> Connection:
+        connection = super().connect()
+        return connection.execution_options(**self._each) if self._each else connection
+
+    @property
+    def _has_events(self) -> bool:
+        return self._begins and bool(self._proxied._has_events)  # noqa: SLF001 - SQLAlchemy's name
+
+    @_has_events.setter
+    def _has_events(self, value: bool) -> None:
+        """Whether anybody listens is the base's to say."""
 
 
 class Engines:
@@ -71,19 +105,19 @@ class Engines:
 
     def _bind(self, isolation: str | None, read_only: bool, autocommit: bool) -> Any:
         options: dict[str, Any] = {READ_ONLY: True} if read_only else {}
+        each: dict[str, Any] = {}
         level = checked_level(isolation)
         if self._is_sqlite:  # SERIALIZABLE is all there is, and every level is met by it
-            begin = None if autocommit else "BEGIN" if read_only else "BEGIN IMMEDIATE"
-            options[_sqlite.BEGIN] = begin
+            options[_sqlite.BEGIN] = "BEGIN" if read_only else "BEGIN IMMEDIATE"
         elif autocommit:
-            options["isolation_level"] = "AUTOCOMMIT"
+            each["isolation_level"] = "AUTOCOMMIT"
         else:
             if level is not None:
-                options["isolation_level"] = level
+                each["isolation_level"] = level
             if read_only:
-                options["postgresql_readonly"] = True
+                each["postgresql_readonly"] = True
         base = self.readers if read_only else self.main
-        engine: Engine = base.execution_options(**options) if options else base
+        engine: Engine = _Kind(base, options, each, begins=not (self._is_sqlite and autocommit))
         if not self._asynchronous:
             return engine
         from sqlalchemy.ext.asyncio import AsyncEngine

@@ -28,7 +28,8 @@ class DatabaseOptions:
         max_overflow: Connections opened above *pool_size* under load.
         pool_timeout: Longest wait for a free connection; then :class:`PoolExhaustedError`.
         pool_recycle: Age at which a connection is replaced; -1 is never.
-        pre_ping: Whether a connection is tested before it is handed out (servers only).
+        pre_ping: Whether a connection that was idle for half a second or longer is tested
+            before it is handed out (servers only).
         connect_timeout: Longest wait for a new connection.
         statement_timeout: Longest run of one statement on the server; None is no limit.
         idle_in_transaction_timeout: A transaction that is left idle this long is ended

@@ -4,7 +4,7 @@ import logging
 import threading
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from sqlalchemy.pool.base import ConnectionPoolEntry
 
 __all__ = ["AsyncTimedPool", "PoolSnapshot", "PoolWatch", "TimedPool"]
+
+_LAST_USED: Final = "shared_last_used"
+#: Seconds for which a connection that came back well is handed out without a test. A test is a
+#: round trip, as much as the statement it is for; a server that dies shows in the first statement.
+_SURELY_ALIVE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,15 @@ class _Timed(QueuePool):
             self.logger = logging.getLogger("sqlalchemy.pool.TimedPool")
 
     def _do_get(self) -> "ConnectionPoolEntry":
-        return self.watch.wait(self, super()._do_get)
+        record = self.watch.wait(self, super()._do_get)
+        if self._pre_ping and perf_counter() - record.info.get(_LAST_USED, 0.0) < _SURELY_ALIVE:
+            record.fresh = True  # type: ignore[attr-defined]  # it is not tested
+        return record
+
+    def _do_return_conn(self, record: "ConnectionPoolEntry") -> None:
+        if self._pre_ping:
+            record.info[_LAST_USED] = perf_counter()
+        super()._do_return_conn(record)
 
     def recreate(self) -> QueuePool:
         twin = super().recreate()

@@ -92,7 +92,8 @@ class Reads(Generic[T]):
     def find(self, session: Session, id: Any, *, include_deleted: bool = False) -> T | None:
         """Return the row with this key, or None."""
         statements = self._statements
-        found: T | None = session.execute(
+        execute = getattr(session, "select_prebuilt", session.execute)
+        found: T | None = execute(
             statements.get(include_deleted=include_deleted), statements.key_values(id)
         ).scalar()
         return found

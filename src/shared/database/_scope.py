@@ -9,7 +9,7 @@ from sqlalchemy.orm.attributes import get_history
 
 from shared.context import get_tenant
 from shared.database._mixins import SoftDelete, TenantScoped
-from shared.database._session import SharedSession
+from shared.database._session import SharedSession, count_listeners
 from shared.errors import AuthorizationError
 
 __all__ = ["ALL_TENANTS", "INCLUDE_DELETED", "SCOPED", "TENANT", "require_tenant", "scope_of"]
@@ -99,6 +99,9 @@ def _add_conditions(state: ORMExecuteState) -> None:
         state.statement = state.statement.options(
             with_loader_criteria(TenantScoped, lambda cls: cls.tenant_id == tenant, include_aliases=True)
         )
+
+
+count_listeners()  # of queries; this was the last
 
 
 @event.listens_for(SharedSession, "before_flush")

@@ -44,6 +44,15 @@ class SharedSession(Session):
         self._hooks: list[tuple[Any, Hook]] = []
         self._due: list[Hook] | None = None
 
+    def select_prebuilt(self, statement: Any, values: dict[str, Any]) -> Any:
+        """Execute a query that carries all its conditions, past the listeners that would add them.
+
+        Calling listeners doubles a part of SQLAlchemy's work; those of others are called.
+        """
+        if len(self.dispatch.do_orm_execute) == _listeners_of_ours:
+            return self.execute(statement, values, _parent_execute_state=_NO_LISTENERS)
+        return self.execute(statement, values)
+
     @property
     def has_uncommitted_work(self) -> bool:
         """Whether leaving now would lose something."""
@@ -61,6 +70,24 @@ class SharedSession(Session):
                 "(or session.rollback() to drop them), or use db.transaction()"
             )
             raise InvalidStateError(msg)
+
+
+class _NoListeners:
+    """Stands where SQLAlchemy asks which listeners are left to call."""
+
+    def _remaining_events(self) -> tuple[()]:
+        return ()
+
+
+_NO_LISTENERS: Final = _NoListeners()
+#: How many listeners to queries are this room's own; counted when all are there.
+_listeners_of_ours = 0
+
+
+def count_listeners() -> None:
+    """Note how many listeners are this room's; called once, when the last was added."""
+    global _listeners_of_ours  # noqa: PLW0603 - a constant that is known late
+    _listeners_of_ours = len(SharedSession().dispatch.do_orm_execute)
 
 
 class Stickiness:

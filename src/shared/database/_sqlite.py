@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
+from shared.context import get_deadline
 from shared.errors import ConfigurationError
 
 __all__ = ["BEGIN", "MemoryFile", "arm", "connect_arguments"]
@@ -129,7 +131,10 @@ class _Begin:
             return
         if statement == "BEGIN IMMEDIATE":
             self._enter(connection)
-        connection.exec_driver_sql(statement)
+        if get_deadline() is None:
+            _send(connection, statement)
+        else:  # the wait for the lock is held to the deadline, as any statement
+            connection.exec_driver_sql(statement)
 
     def _enter(self, connection: Connection) -> None:
         me = _ident()
@@ -147,6 +152,19 @@ class _Begin:
             self._writers[me] = weakref.ref(record)
         if len(self._writers) > 1000:
             self._writers = {key: ref for key, ref in self._writers.copy().items() if ref() is not None}
+
+
+def _send(connection: Connection, statement: str) -> None:
+    """Send *statement* past everything that looks at statements: it is sent for every transaction."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+    except connection.dialect.loaded_dbapi.Error as exc:
+        raise DBAPIError.instance(
+            statement, None, exc, connection.dialect.loaded_dbapi.Error, dialect=connection.dialect
+        ) from exc
+    finally:
+        cursor.close()
 
 
 def _is_open(record: Any) -> bool:

@@ -1,9 +1,10 @@
 """Times every statement, logs the slow ones, keeps to deadlines, refuses writes where one only reads."""
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import Select, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -31,6 +32,15 @@ def refusal(operation: str) -> ConfigurationError:
     return ConfigurationError(
         f"{operation} in a session that only reads: use db.session() or db.transaction() to write"
     )
+
+
+def _refuse_writes(statement: str, context: Any) -> None:
+    compiled = context.compiled
+    if compiled is not None and type(compiled.statement) is Select:
+        return
+    operation = operation_of(statement)
+    if context.isinsert or context.isupdate or context.isdelete or operation not in _READS:
+        raise refusal(operation)
 
 
 class QueryWatch:
@@ -63,30 +73,52 @@ class QueryWatch:
         self.limits = limits
 
     def attach(self, engine: Engine) -> None:
-        """Listen to *engine*."""
-        event.listen(engine, "before_cursor_execute", self._before)
-        event.listen(engine, "after_cursor_execute", self._after)
+        """Watch the statements of *engine*.
+
+        At the driver's door: a listener of the engine would cost every connection several
+        times as much as the watch itself.
+        """
+        dialect: Any = engine.dialect
+        for name in ("do_execute", "do_executemany"):
+            setattr(dialect, name, self._watched(getattr(dialect, name), many=name == "do_executemany"))
+        bare = dialect.do_execute_no_params
+        watched = self._watched(
+            lambda cursor, statement, _values, context: bare(cursor, statement, context), many=False
+        )
+        dialect.do_execute_no_params = lambda cursor, statement, context=None: watched(
+            cursor, statement, None, context
+        )
+        go_back = dialect.do_rollback_to_savepoint
+
+        def rollback_to_savepoint(connection: Any, name: str) -> None:
+            go_back(connection, name)
+            forget(connection)
+
+        dialect.do_rollback_to_savepoint = rollback_to_savepoint
         event.listen(engine, "handle_error", self._failed)
-        event.listen(engine, "rollback_savepoint", forget)
 
-    def _before(
-        self, connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool
-    ) -> None:
-        if connection._execution_options.get(READ_ONLY):  # noqa: SLF001 - once per statement
-            operation = operation_of(statement)
-            writes = context is not None and (context.isinsert or context.isupdate or context.isdelete)
-            if writes or operation not in _READS:
-                raise refusal(operation)
-        deadline = get_deadline()
-        if deadline is not None or self.limits.used:
-            self.limits.apply(connection, statement, deadline)
-        if context is not None:
-            context.shared_begin = perf_counter()
+    def _watched(self, send: Callable[..., None], *, many: bool) -> Callable[..., None]:
+        limits, events = self.limits, self.events
 
-    def _after(
-        self, _connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, many: bool
-    ) -> None:
-        seconds = perf_counter() - context.shared_begin
+        def execute(cursor: Any, statement: str, values: Any, context: Any = None) -> None:
+            connection: Any = None if context is None else context.root_connection
+            if not getattr(connection, "_allow_autobegin", connection is not None):
+                send(cursor, statement, values, context)  # SQLAlchemy looks at the server for the first time
+                return
+            if connection._execution_options.get(READ_ONLY):  # noqa: SLF001 - once per statement
+                _refuse_writes(statement, context)
+            deadline = get_deadline()
+            if deadline is not None or limits.used:
+                limits.apply(connection, statement, deadline)
+            context.shared_begin = begin = perf_counter()
+            send(cursor, statement, values, context)
+            seconds = perf_counter() - begin
+            if seconds >= self.threshold or self.echo or events.has_listeners(QueryFinished):
+                self._finished(statement, seconds, many)
+
+        return execute
+
+    def _finished(self, statement: str, seconds: float, many: bool) -> None:
         slow = seconds >= self.threshold
         if slow:
             self._slow(statement, seconds)
