@@ -119,7 +119,11 @@ class Database:
                 ...
             shared.errors.ConfigurationError: CREATE in a session that only reads: ...
         """
-        return Reading(self, replica=replica)
+        return Reading(self._core, self._reader, replica=replica)
+
+    def _reader(self, replica: int | None) -> Any:
+        engines = self._main() if replica is None else self._replica(replica)
+        return engines.bind(read_only=True, autocommit=True)
 
     def transaction(
         self,

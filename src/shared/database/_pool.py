@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -148,7 +149,22 @@ class AsyncTimedPool(_Timed, AsyncAdaptedQueuePool):
             return
         dialect = self._dialect
         if dialect.has_terminate:
-            super()._close_connection(connection, terminate=True)
+            _without_loop(lambda: super(AsyncTimedPool, self)._close_connection(connection, terminate=True))
             return
         # psycopg closes in a coroutine; what it would do there is this one call.
         dialect.get_driver_connection(connection).pgconn.finish()
+
+
+def _without_loop(close: Callable[[], None]) -> None:
+    """Call *close* where no event loop is current.
+
+    aiosqlite promises the end of its thread to the current loop, which may be closed by
+    then; the thread would die of that.
+    """
+    thread = threading.Thread(target=close, name="shared-database-close")
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending and starts no thread any more
+        close()
+    else:
+        thread.join()

@@ -1,39 +1,38 @@
 """The block of a session that only reads."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy.orm import Session
 
+from shared.database._core import Core
 from shared.database._session import SharedSession
-
-if TYPE_CHECKING:
-    from shared.database._database import Database
 
 __all__ = ["Reading"]
 
 
 class Reading:
-    """The block of :meth:`Database.read`; a class, because it is entered for every little query.
+    """The block of ``db.read()``; a class, because it is entered for every little query.
 
     Args:
-        database: Whose.
+        core: Of the database.
+        bind: Gives the engine for a replica by its number, for the primary for None.
         replica: Whether a replica may answer.
     """
 
-    __slots__ = ("_database", "_number", "_replica", "_session")
+    __slots__ = ("_bind", "_core", "_number", "_replica", "_session")
 
-    def __init__(self, database: "Database", *, replica: bool) -> None:
-        self._database = database
+    def __init__(self, core: Core, bind: Callable[[int | None], Any], *, replica: bool) -> None:
+        self._core = core
+        self._bind = bind
         self._replica = replica
         self._number: int | None = None
         self._session: SharedSession | None = None
 
     def __enter__(self) -> Session:
-        database, core = self._database, self._database._core  # noqa: SLF001 - its other half
+        core = self._core
         self._number = number = core.choose_replica() if self._replica else None
-        engines = database._main() if number is None else database._replica(number)  # noqa: SLF001
-        bind = engines.bind(read_only=True, autocommit=True)
-        self._session = session = SharedSession(bind, read_only=True, sticky=core.stickiness)
+        self._session = session = SharedSession(self._bind(number), read_only=True, sticky=core.stickiness)
         return session
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
@@ -44,6 +43,6 @@ class Reading:
         except Exception as late:  # noqa: BLE001 - translated, as those of statements are
             exc = late
         if isinstance(exc, Exception):
-            ours = self._database._core.translated(exc, self._number)  # noqa: SLF001
+            ours = self._core.translated(exc, self._number)
             if ours is not exc:
                 raise ours from exc

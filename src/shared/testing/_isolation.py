@@ -72,6 +72,7 @@ class _Levels:
             return
         above = [] if level.is_gone else self._open[self._open.index(level) + 1 :]
         if level.is_gone or not all(each.is_reader for each in above):
+            self._undo(level)  # SQLAlchemy does not roll back what it could not commit
             msg = f"two transactions of this test overlap on its one connection: {_WAY_OUT}"
             raise ConfigurationError(msg)
         self._run(f"RELEASE SAVEPOINT {level.name}")
@@ -85,11 +86,15 @@ class _Levels:
         if level.is_reader and self._status is not TransactionStatus.INERROR:
             level.is_done = True
         else:
+            self._undo(level)
+        while self._open and self._open[-1].is_done:
+            self._run(f"RELEASE SAVEPOINT {self._open.pop().name}")
+
+    def _undo(self, level: _Level) -> None:
+        if not level.is_gone:
             self._run(f"ROLLBACK TO SAVEPOINT {level.name}")
             self._run(f"RELEASE SAVEPOINT {level.name}")
             self._drop(level)
-        while self._open and self._open[-1].is_done:
-            self._run(f"RELEASE SAVEPOINT {self._open.pop().name}")
 
     def _drop(self, level: _Level) -> None:
         place = self._open.index(level)

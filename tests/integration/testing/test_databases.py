@@ -231,8 +231,36 @@ async def test_transactions_that_overlap_are_told_which_fixture_they_need(shared
 
     outcomes = await asyncio.gather(first(), second(), return_exceptions=True)
 
-    assert isinstance(outcomes[0], ConfigurationError)
+    assert [type(outcome) for outcome in outcomes] == [ConfigurationError, ConfigurationError]
     assert "shared_db_committed" in str(outcomes[0])
+
+
+@pytest.mark.shared_engines("postgres")
+async def test_transactions_that_overlapped_are_undone_both(shared_async_db, shared_db):
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def first():
+        try:
+            async with shared_async_db.transaction() as session:
+                session.add(Item(name="first"))
+                await session.flush()
+                begun.set()
+                await begun_too.wait()
+        finally:
+            ended.set()
+
+    async def second():
+        await begun.wait()
+        async with shared_async_db.transaction() as session:
+            session.add(Item(name="second"))
+            await session.flush()
+            begun_too.set()
+            await ended.wait()
+
+    begun_too = asyncio.Event()
+    await asyncio.gather(first(), second(), return_exceptions=True)
+
+    assert names(shared_db) == ["from the setup"]
 
 
 @pytest.mark.shared_engines("postgres")

@@ -99,6 +99,32 @@ def test_memory_is_one_database_for_threads_and_tasks():
     assert seen == [0]
 
 
+@pytest.mark.parametrize("turn", range(3))
+def test_closing_outside_of_a_loop_leaves_no_thread_that_waits_for_it(turn):
+    answers, left = [], []
+
+    async def ask(db):
+        async with db.aio.read() as session:
+            return await session.scalar(text("select 7"))
+
+    def use_a_loop():  # in a thread of its own: that loop is nobody else's
+        loop, before = asyncio.new_event_loop(), threading.enumerate()
+        asyncio.set_event_loop(loop)
+        with Database("sqlite://") as db:
+            answers.append(loop.run_until_complete(ask(db)))
+            left.extend(each for each in threading.enumerate() if each not in before)
+        loop.close()
+
+    thread = threading.Thread(target=use_a_loop)
+    thread.start()
+    thread.join(60)
+    for each in left:
+        each.join(30)
+
+    assert answers == [7]
+    assert not any(each.is_alive() for each in left)
+
+
 def test_memory_is_gone_afterwards():
     import os
 
