@@ -57,3 +57,26 @@ def test_the_revisions_of_a_room_are_numbered_and_end_once(room):
 
     assert ids == [f"{room}_{number:04d}" for number in range(1, len(ids) + 1)]
     assert len([head for head in script.get_heads() if head in ids]) == 1
+
+
+def test_rooms_the_database_has_beside_the_chosen_ones_are_left_alone(database_url, engine_for):
+    Migrations(database_url).upgrade()
+    chosen = Migrations(database_url, MigrationChain.library(["monitoring"]))
+
+    assert chosen.upgrade() == []
+    assert chosen.check().ok
+    assert [state.revision for state in chosen.history()] == ["monitoring_0001"]
+    chosen.downgrade("base")
+
+    made = set(inspect(engine_for(database_url)).get_table_names())
+    assert "monitoring_rollups" not in made
+    assert "database_outbox" in made
+    assert chosen.check().pending == ("monitoring_0001",)
+    assert Migrations(database_url, MigrationChain.library(["database"])).check().ok
+
+
+def test_the_sql_of_a_room_is_its_own():
+    sql = Migrations("sqlite://", MigrationChain.library(["monitoring"])).sql()
+
+    assert "monitoring_rollups" in sql
+    assert "database_outbox" not in sql

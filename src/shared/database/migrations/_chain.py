@@ -4,7 +4,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -52,7 +52,8 @@ class MigrationChain:
         folder: With ``env.py``.
         versions: The folders that hold revisions.
         ini: The service's ``alembic.ini``, when it has one.
-        rooms: The rooms of the library's chain; empty for a service.
+        rooms: The rooms of the library that are meant; empty for a service. All others are
+            known, too: the database may have them.
 
     Example:
         >>> chain = MigrationChain.library(["database"])
@@ -90,8 +91,7 @@ class MigrationChain:
                 msg = f"room {room!r} has no revisions (known: {', '.join(found)})"
                 raise MigrationError(msg)
         whole = cls("library", folder, tuple(found.values()), rooms=tuple(found))
-        chosen = whole._with_needed(wanted)
-        return cls("library", folder, tuple(found[room] for room in chosen), rooms=chosen)
+        return replace(whole, rooms=whole._with_needed(wanted))
 
     @classmethod
     def service(cls, path: str | Path) -> Self:
@@ -147,6 +147,26 @@ class MigrationChain:
             script.messaging_opts = {"quiet": True}
             _ = script.revision_map.heads  # read lazily otherwise, not under our rules
             return script
+
+    def owns(self, script: Any) -> bool:
+        """Tell whether the revision *script* is one of those meant: of a chosen room, or of the service.
+
+        Example:
+            >>> chain = MigrationChain.library(["database"])
+            >>> [each.revision for each in chain.script().walk_revisions() if chain.owns(each)]
+            ['database_0001']
+        """
+        return not self.rooms or Path(script.path).parent.name in self.rooms
+
+    def heads(self, script: "ScriptDirectory") -> tuple[str, ...]:
+        """Return the newest of the revisions meant.
+
+        Example:
+            >>> chain = MigrationChain.library(["database"])
+            >>> chain.heads(chain.script())
+            ('database_0001',)
+        """
+        return tuple(sorted(head for head in script.get_heads() if self.owns(script.get_revision(head))))
 
     def config(self, **attributes: Any) -> "Config":
         """Return a configuration for Alembic with *attributes*, from the ini when there is one.

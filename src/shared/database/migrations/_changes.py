@@ -48,7 +48,9 @@ def changes_of(operation: Any) -> list[Change]:
 
 def _of_safe(operation: Any) -> Iterator[Change]:
     kind = f"safe:{operation.name}"
-    yield Change(kind, operation.table_name, name=getattr(operation, "job", "") or None)
+    referred = getattr(operation, "referred", None)
+    columns = tuple(operation.columns) if referred is not None else ()
+    yield Change(kind, operation.table_name, columns=columns, referred=referred)
     if operation.name in {"create_index_concurrently", "add_unique"}:
         yield Change("new_index", operation.table_name, columns=tuple(operation.columns))
     elif operation.name == "contract_column":

@@ -67,7 +67,7 @@ def lint(
             msg = f"unknown dialect {name!r} (known: {', '.join(DIALECTS)})"
             raise InvalidArgumentError(msg)
     script = chain.script()
-    ordered = list(reversed(list(script.walk_revisions())))
+    ordered = [each for each in reversed(list(script.walk_revisions())) if chain.owns(each)]
     skipped = _up_to(script, since)
     judged = [each for each in ordered if each.revision not in skipped]
     found = list(chain_findings(script, chain, edited))

@@ -18,7 +18,7 @@ _HARMLESS: Final = frozenset({"update", "delete", "insert", "question", "aside",
 def chain_findings(script: Any, chain: MigrationChain, edited: Iterable[str]) -> Iterator[LintFinding]:
     """Yield several heads, and applied revisions that were changed."""
     groups: dict[str, list[str]] = {}
-    for head in script.get_heads():
+    for head in chain.heads(script):
         folder = Path(script.get_revision(head).path).parent.name if chain.name == "library" else ""
         groups.setdefault(folder, []).append(head)
     for folder, heads in groups.items():

@@ -210,7 +210,7 @@ def _line_of(frame: FrameType | None, path: str) -> int:
 def tables_made(chain: MigrationChain) -> frozenset[str]:
     """Return the names of all tables the revisions of *chain* create or rename to."""
     found: set[str] = set()
-    for script in chain.script().walk_revisions():
+    for script in filter(chain.owns, chain.script().walk_revisions()):
         for each in record(script).operations:
             if isinstance(each.operation, ops.CreateTableOp):
                 found.add(each.operation.table_name)

@@ -155,7 +155,11 @@ def _brief(change: Change, state: SchemaState) -> Iterator[Hit]:
             "the new value cannot be used before the revision is committed",
             "use it in a later revision",
         )
-    elif change.kind == "add_foreign_key" and change.columns and not _has_index(state, change):
+    elif (
+        change.kind in {"add_foreign_key", "safe:add_foreign_key"}
+        and change.columns
+        and not _has_index(state, change)
+    ):
         yield Hit(
             "foreign-key-without-index",
             "warning",

@@ -103,7 +103,9 @@ class Migrations:
             <Phase.EXPAND: 'expand'>
         """
         limit = None if phase is None else Phase(phase)
-        return self._run(lambda script, heads: of_phase(upgrade_steps(script, revision, heads), limit))
+        return self._run(
+            lambda script, heads: of_phase(upgrade_steps(script, self._goal(script, revision), heads), limit)
+        )
 
     def downgrade(self, revision: str) -> list[AppliedRevision]:
         """Take revisions back down to *revision*.
@@ -122,7 +124,7 @@ class Migrations:
             ...     len(migrations.downgrade("base")) == len(up)
             True
         """
-        return self._run(lambda script, heads: downgrade_steps(script, revision, heads))
+        return self._run(lambda script, heads: self._way_back(script, revision, heads))
 
     def take_back(self, revisions: Iterable[str]) -> list[AppliedRevision]:
         """Take exactly *revisions* back, in the order given.
@@ -160,7 +162,11 @@ class Migrations:
             >>> migrations.check().pending
             ()
         """
-        self._run(lambda script, heads: stamp_steps(script, revision, heads), purge=purge, bare=True)
+        self._run(
+            lambda script, heads: stamp_steps(script, self._goal(script, revision), heads),
+            purge=purge,
+            bare=True,
+        )
 
     # -- asking ------------------------------------------------------------------
 
@@ -184,7 +190,7 @@ class Migrations:
         """
         found: list[RevisionState] = []
         script = self._chain.script()
-        self._look(lambda heads, _context: found.extend(states_of(script, heads)))
+        self._look(lambda heads, _context: found.extend(states_of(script, heads, self._chain)))
         return found
 
     def check(self) -> MigrationCheck:
@@ -201,7 +207,7 @@ class Migrations:
         """
         found: list[MigrationCheck] = []
         script = self._chain.script()
-        self._look(lambda heads, context: found.append(compare(script, heads, context)))
+        self._look(lambda heads, context: found.append(compare(script, heads, context, self._chain)))
         return found[0]
 
     def differences(self, metadata: MetaData) -> tuple[str, ...]:
@@ -243,7 +249,8 @@ class Migrations:
         script = self._chain.script()
 
         def steps(heads: Any, context: Any) -> Iterator[Any]:
-            found = (downgrade_steps if down else upgrade_steps)(script, destination, heads)
+            goal = destination if down else self._goal(script, destination)
+            found = (downgrade_steps if down else upgrade_steps)(script, goal, heads)
             return StepRunner(self._progress, lambda _place: nullcontext()).prepare(found, context)
 
         buffer = io.StringIO()
@@ -252,6 +259,23 @@ class Migrations:
         return buffer.getvalue()
 
     # -- parts -------------------------------------------------------------------
+
+    def _goal(self, script: Any, revision: str) -> Any:
+        """Return what *revision* means for the chosen rooms: ``heads`` are theirs alone."""
+        return self._chain.heads(script) if revision in {"head", "heads"} and self._chain.rooms else revision
+
+    def _way_back(self, script: Any, revision: str, heads: Any) -> list[Any]:
+        """Return the steps down; to ``base`` only those of the chosen rooms."""
+        if revision != "base" or not self._chain.rooms:
+            return downgrade_steps(script, revision, heads)
+        states = states_of(script, heads, None)
+        applied = [state for state in states if state.is_applied]
+        ours = {state.revision for state in applied if self._chain.owns(script.get_revision(state.revision))}
+        for state in applied:
+            if state.revision not in ours and ours.intersection(state.parents):
+                msg = f"revision {state.revision!r} of another room needs one of these: take it back, too"
+                raise MigrationError(msg)
+        return steps_back(script, [state.revision for state in reversed(applied) if state.revision in ours])
 
     def _run(
         self, choose: Callable[[Any, Any], Iterable[Any]], *, purge: bool = False, bare: bool = False

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.database.migrations._alembic import applied_of, knows, parents_of
+from shared.database.migrations._chain import MigrationChain
 from shared.database.migrations._ledger import applied_checksums, checksum
 from shared.database.migrations._options import Phase, phase_of
 
@@ -92,8 +93,8 @@ class MigrationCheck:
         }
 
 
-def states_of(script: Any, heads: Any) -> list[RevisionState]:
-    """Return the revisions of *script*, parents first."""
+def states_of(script: Any, heads: Any, chain: MigrationChain | None) -> list[RevisionState]:
+    """Return the revisions of *script* that *chain* means, or all, parents first."""
     applied = applied_of(script, heads)
     ends = set(script.get_heads())
     return [
@@ -106,13 +107,14 @@ def states_of(script: Any, heads: Any) -> list[RevisionState]:
             is_head=each.revision in ends,
         )
         for each in reversed(list(script.walk_revisions()))
+        if chain is None or chain.owns(each)
     ]
 
 
-def compare(script: Any, heads: Any, context: Any) -> MigrationCheck:
+def compare(script: Any, heads: Any, context: Any, chain: MigrationChain) -> MigrationCheck:
     """Return what stands between the database of *context*, the files of *script* and the models."""
     unknown = tuple(each for each in heads if not knows(script, each))
-    states = states_of(script, heads)
+    states = states_of(script, heads, chain)
     pending = tuple(state.revision for state in states if not state.is_applied)
     noted = applied_checksums(context.connection, context.version_table)
     edited = tuple(
