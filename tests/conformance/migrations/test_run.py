@@ -377,3 +377,74 @@ def test_a_long_step_tells_who_is_in_its_way(migrated, orders, engine_for, monke
         Migrations(migrated, orders.chain, options=options, progress=progress).upgrade()
 
     assert notes
+
+
+def test_work_outside_of_transactions_by_hand_is_not_tried_again(migrated, orders, engine_for):
+    orders.add(
+        "svc_0002",
+        """
+        with op.get_context().autocommit_block():
+            op.create_index("ix_note", "orders", ["note"], postgresql_concurrently=True)
+        """,
+    )
+    options = MigrationOptions(lock_timeout=0.05)
+    with engine_for(migrated).connect() as holder:
+        holder.execute(text("LOCK TABLE orders"))
+
+        with pytest.raises(LockTimeoutError, match="not tried again: see what it left"):
+            Migrations(migrated, orders.chain, options=options).upgrade()
+
+
+def test_limits_in_the_callers_transaction_end_with_it(postgres_url, engine_for):
+    with engine_for(postgres_url).connect() as connection:
+        connection.exec_driver_sql("SET lock_timeout = '77ms'")
+        connection.commit()
+        connection.execute(text("SELECT 1"))
+
+        Migrations(connection).upgrade()
+        inside = connection.exec_driver_sql("SHOW lock_timeout").scalar()
+        connection.commit()
+
+        assert inside == "2s"
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "77ms"
+    assert tables(engine_for(postgres_url)) >= LIBRARY
+
+
+@pytest.mark.parametrize("kind", ["engine", "connection", "async engine", "database"])
+def test_sql_is_printed_for_whatever_is_given(sqlite_url, engine_for, kind):
+    engine = engine_for(sqlite_url)
+    with Database(sqlite_url) as database, engine.connect() as connection:
+        given = {
+            "engine": engine,
+            "connection": connection,
+            "async engine": create_async_engine(with_driver(sqlite_url, "+aiosqlite")),
+            "database": database,
+        }
+
+        assert "CREATE TABLE database_outbox" in Migrations(given[kind]).sql()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql+asyncpg", "postgresql+psycopg"])
+def test_sql_is_printed_for_every_spelling_of_the_address(scheme):
+    sql = Migrations(f"{scheme}://nobody@nowhere/x?schema=one").sql()
+
+    assert 'SET search_path TO "one"' in sql
+    assert "TIMESTAMP WITH TIME ZONE" in sql
+
+
+def test_a_stamp_forgets_what_nobody_knows_when_asked_to(database_url, orders, engine_for):
+    migrations = Migrations(database_url, orders.chain)
+    migrations.upgrade()
+    with engine_for(database_url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'svc_0007'"))
+    with pytest.raises(MigrationError, match="svc_0007"):
+        migrations.stamp("heads")
+
+    migrations.stamp("heads", purge=True)
+
+    assert migrations.current() == ("svc_0001",)
+
+
+def test_a_phase_that_does_not_exist_is_our_error(sqlite_url):
+    with pytest.raises(InvalidArgumentError, match="unknown phase 'later'"):
+        Migrations(sqlite_url).upgrade(phase="later")

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from shared.database.migrations._alembic import use_folder
 from shared.database.migrations._chain import MigrationChain, alembic_alone
 from shared.database.migrations._locate import is_installed
-from shared.database.migrations._options import Phase
+from shared.database.migrations._options import Phase, as_phase
 from shared.database.migrations._target import MigrationTarget, run_on, translating
 from shared.errors import MigrationError
 
@@ -69,14 +69,14 @@ def write_revision(
     with alembic_alone():
         revisions = RevisionContext(config, script, arguments)
         template_arguments: dict[str, Any] = revisions.template_args
-        template_arguments["phase"] = Phase(phase).value
+        template_arguments["phase"] = as_phase(phase).value
         if target is not None:
             _compare(script, config, revisions, target)
         (made,) = list(revisions.generate_scripts())
     if made is None:
         msg = f"the revision {message!r} was written and cannot be read back"
         raise MigrationError(msg)
-    return _with_phase(Path(str(made.path)), Phase(phase))
+    return _with_phase(Path(str(made.path)), as_phase(phase))
 
 
 def _with_phase(path: Path, phase: Phase) -> Path:

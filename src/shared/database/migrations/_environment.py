@@ -7,14 +7,14 @@ from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
 
 from shared.database.migrations._alembic import is_outside
-from shared.database.migrations._chain import MigrationChain, alembic_alone
+from shared.database.migrations._chain import MigrationChain
 from shared.database.migrations._filters import include_name, include_object, library_filters
 from shared.database.migrations._locate import VERSION_TABLE
 from shared.database.migrations._lock import migration_lock
 from shared.database.migrations._options import MigrationOptions
 from shared.database.migrations._render import render_item
 from shared.database.migrations._session import prepared
-from shared.database.migrations._target import MigrationTarget, run_on
+from shared.database.migrations._target import MigrationTarget, run_on, schema_in, system_of
 from shared.errors import ConfigurationError
 
 __all__ = ["run_environment"]
@@ -76,12 +76,10 @@ def run_environment(
 
 
 def _offline(context: Any, given: Any, arguments: dict[str, Any]) -> None:
-    dialect = context.config.attributes.get("dialect")
-    url = None if dialect else str(_target(context, given))
-    schema = context.config.attributes.get("schema")
+    target = _target(context, given)
+    schema = context.config.attributes.get("schema") or schema_in(target)
     context.configure(
-        url=url,
-        dialect_name=dialect,
+        dialect_name=system_of(target),
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
         **arguments,
@@ -95,11 +93,7 @@ def _offline(context: Any, given: Any, arguments: dict[str, Any]) -> None:
 def _alone(context: Any, connection: Connection, arguments: dict[str, Any]) -> None:
     """Run under our rules when another command, such as ``alembic upgrade``, runs the environment."""
     limits = MigrationOptions()
-    with (
-        alembic_alone(),
-        migration_lock(connection, timeout=limits.queue_timeout),
-        prepared(connection, limits),
-    ):
+    with migration_lock(connection, timeout=limits.queue_timeout), prepared(connection, limits):
         _online(context, connection, arguments)
 
 

@@ -188,7 +188,8 @@ def _outside(work: Work) -> Iterator[None]:
             "give an engine or a URL, or commit before"
         )
         raise MigrationError(msg)
-    with work.context.autocommit_block():
+    # Of the class: what the context itself has tells that a revision does this by hand.
+    with type(work.context).autocommit_block(work.context):
         if work.as_sql:
             yield
             return

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared.errors import InvalidArgumentError, MigrationError
 
-__all__ = ["MigrationOptions", "MigrationProgress", "Phase", "phase_of"]
+__all__ = ["MigrationOptions", "MigrationProgress", "Phase", "as_phase", "phase_of"]
 
 
 class Phase(StrEnum):
@@ -32,6 +32,19 @@ class Phase(StrEnum):
 
 
 _RANKS: Final = {Phase.EXPAND: 0, Phase.MIGRATE: 1, Phase.CONTRACT: 2}
+
+
+def as_phase(word: "Phase | str") -> Phase:
+    """Return the phase that *word* names.
+
+    Raises:
+        InvalidArgumentError: There is none of that name.
+    """
+    try:
+        return Phase(word)
+    except ValueError:
+        msg = f"unknown phase {word!r} (known: {', '.join(each.value for each in Phase)})"
+        raise InvalidArgumentError(msg) from None
 
 
 def phase_of(script: Any) -> Phase:

@@ -14,7 +14,7 @@ from shared.database._faults import sqlstate
 from shared.database.migrations._alembic import downgrade_steps, stamp_steps, steps_back, upgrade_steps
 from shared.database.migrations._chain import MigrationChain, alembic_alone
 from shared.database.migrations._lock import migration_lock
-from shared.database.migrations._options import MigrationOptions, MigrationProgress, Phase
+from shared.database.migrations._options import MigrationOptions, MigrationProgress, Phase, as_phase
 from shared.database.migrations._session import prepared
 from shared.database.migrations._status import (
     MigrationCheck,
@@ -102,7 +102,7 @@ class Migrations:
             >>> Migrations("sqlite://").upgrade(phase="expand")[0].phase
             <Phase.EXPAND: 'expand'>
         """
-        limit = None if phase is None else Phase(phase)
+        limit = None if phase is None else as_phase(phase)
         return self._run(
             lambda script, heads: of_phase(upgrade_steps(script, self._goal(script, revision), heads), limit)
         )
@@ -311,6 +311,12 @@ class Migrations:
             except Exception as exc:
                 if not _is_lock_timeout(exc):
                     raise
+                if runner.is_half_done:
+                    msg = (
+                        "a lock was not free in work outside of transactions, which is not tried again: "
+                        "see what it left, such as an invalid index, or use create_index_concurrently()"
+                    )
+                    raise LockTimeoutError(msg) from exc
                 if attempt == self._options.lock_attempts or isinstance(self._target, Connection):
                     msg = (
                         f"a table was locked by others for {self._options.lock_timeout:g} s at each of "

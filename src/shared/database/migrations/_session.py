@@ -53,7 +53,8 @@ def _limits(connection: Connection, options: MigrationOptions) -> Iterator[None]
         name: str(connection.exec_driver_sql(f"SELECT current_setting('{name}')").scalar_one())
         for name in wanted
     }
-    _set(connection, wanted)
+    # In the caller's transaction they end with it.
+    _set(connection, wanted, "SET" if outside else "SET LOCAL")
     if outside:
         connection.commit()  # a setting made in a transaction that fails is taken back
     try:
@@ -62,13 +63,13 @@ def _limits(connection: Connection, options: MigrationOptions) -> Iterator[None]
         if outside and not connection.closed and not connection.invalidated:
             if connection.in_transaction():
                 connection.rollback()
-            _set(connection, before)
+            _set(connection, before, "SET")
             connection.commit()
 
 
-def _set(connection: Connection, values: dict[str, str]) -> None:
+def _set(connection: Connection, values: dict[str, str], command: str) -> None:
     for name, value in values.items():
-        connection.exec_driver_sql(f"SET {name} = '{value}'")
+        connection.exec_driver_sql(f"{command} {name} = '{value}'")
 
 
 @contextmanager

@@ -84,9 +84,18 @@ class StepRunner:
     ) -> None:
         self._progress, self._around, self._clock = progress, around, clock
         self.done: list[AppliedRevision] = []
+        #: Whether a step that failed had work of its own outside of transactions.
+        self.is_half_done = False
 
     def prepare(self, steps: list[Any], context: Any) -> Iterator[Any]:
         """Yield *steps* with their functions wrapped."""
+        blocks = context.autocommit_block
+
+        def autocommit_block() -> Any:
+            self.is_half_done = True
+            return blocks()
+
+        context.autocommit_block = autocommit_block
         keys = None if context.as_sql else ForeignKeys(context.connection)
         for number, step in enumerate(steps, start=1):
             step.migration_fn = self._wrapped(step, context, keys, (number, len(steps)))
@@ -104,6 +113,7 @@ class StepRunner:
                 MigrationProgress("started", script.revision, number, total, note=script.doc or "")
             )
             begin = self._clock()
+            self.is_half_done = False
             with self._around((script, number, total)):
                 function(**keywords)
             if keys is not None:

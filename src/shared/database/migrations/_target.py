@@ -23,7 +23,16 @@ from shared.security import mask_text
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-__all__ = ["MigrationTarget", "migration_engine", "reason_of", "run_on", "separate_engine", "translating"]
+__all__ = [
+    "MigrationTarget",
+    "migration_engine",
+    "reason_of",
+    "run_on",
+    "schema_in",
+    "separate_engine",
+    "system_of",
+    "translating",
+]
 
 #: What can be migrated.
 MigrationTarget = str | URL | Engine | Connection | AsyncEngine | Database
@@ -136,6 +145,23 @@ def translating(engine: Engine) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from exc
+
+
+def system_of(target: MigrationTarget) -> str:
+    """Return ``postgresql``, ``sqlite`` and so on, without connecting."""
+    if isinstance(target, Database):
+        return target.system
+    if isinstance(target, (Engine, Connection, AsyncEngine)):
+        return str(target.dialect.name)
+    scheme = str(target).partition(":")[0].partition("+")[0].lower()
+    return {"postgres": "postgresql", "memory": "sqlite"}.get(scheme, scheme)
+
+
+def schema_in(target: MigrationTarget) -> str | None:
+    """Return the PostgreSQL schema that a URL names."""
+    if not isinstance(target, (str, URL)) or system_of(target) != "postgresql":
+        return None
+    return parse_url(_plain(target), DatabaseOptions()).schema
 
 
 def reason_of(error: BaseException) -> str:
