@@ -14,12 +14,12 @@ from typing import Any, Final
 from shared.cache._lock_lease import Lease
 from shared.cache._lock_renewer import Renewer
 from shared.cache._lock_types import LockStore, check_name
-from shared.errors import InfrastructureError, InvalidArgumentError, LockLostError, LockTimeoutError
+from shared.errors import InvalidArgumentError, LockLostError, LockTimeoutError, SharedError
 
 __all__ = ["AsyncLock", "Lock"]
 
 _FIRST_PAUSE: Final = 0.005  # seconds between two looks
-_LONGEST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 0.05
 _PATIENCE: Final = 3.0  # seconds for which a place in the line is kept
 
 
@@ -130,7 +130,7 @@ class Lock(_Terms):
         except BaseException as exc:
             # Also when the store did not answer: it may have said yes.
             if patience or not isinstance(exc, LockTimeoutError):
-                with suppress(InfrastructureError):
+                with suppress(SharedError):
                     self.store.give_back(self.key, owner)
             raise
 
@@ -150,7 +150,7 @@ class Lock(_Terms):
         lease.ended.set()
         try:
             return self.store.give_back(lease.key, lease.owner)
-        except InfrastructureError:
+        except SharedError:
             return False  # it ends by itself
 
     def __enter__(self) -> Lease:
@@ -215,7 +215,7 @@ class AsyncLock(_Terms):
         except BaseException as exc:
             # Also when cancelled while the store was asked: it may have said yes.
             if patience or not isinstance(exc, LockTimeoutError):
-                with suppress(InfrastructureError):
+                with suppress(SharedError):
                     await asyncio.shield(self.store.agive_back(self.key, owner))
             raise
 
@@ -231,7 +231,7 @@ class AsyncLock(_Terms):
         lease.ended.set()
         try:
             return await asyncio.shield(self.store.agive_back(lease.key, lease.owner))
-        except InfrastructureError:
+        except SharedError:
             return False  # it ends by itself
 
     async def _renew(self, lease: Lease, body: "asyncio.Task[Any] | None") -> None:
@@ -242,7 +242,7 @@ class AsyncLock(_Terms):
             asked_at = self._clock()
             still = asked_at < lease.expires
             if still:
-                with suppress(InfrastructureError):  # there is time for another try
+                with suppress(SharedError):  # there is time for another try
                     still = await self.store.arenew(lease.key, lease.owner, self.ttl)
                     if still:
                         lease.expires = asked_at + self.ttl

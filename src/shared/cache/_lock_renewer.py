@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.cache._lock_lease import Lease
 from shared.cache._lock_types import LockStore
-from shared.errors import InfrastructureError
+from shared.errors import SharedError
 from shared.runtime import after_fork_in_child
 
 __all__ = ["Renewer"]
@@ -60,7 +60,7 @@ class Renewer:
         if now >= lease.expires:
             lease.ended.set()
         elif lease.expires - now < self._ttl * 2 / 3:
-            with suppress(InfrastructureError):  # there is time for another try
+            with suppress(SharedError):  # there is time for another try
                 if self._store.renew(lease.key, lease.owner, self._ttl):
                     lease.expires = now + self._ttl
                 else:

@@ -71,12 +71,12 @@ def check_name(name: Any) -> str:
     """Return the name of a lock.
 
     Raises:
-        InvalidArgumentError: It is not a text of 1 to 512 bytes.
+        InvalidArgumentError: It is not a text of 1 to 512 bytes, or has a NUL, which databases do not keep.
     """
     try:
-        if isinstance(name, str) and 0 < len(name.encode()) <= _LONGEST:
+        if isinstance(name, str) and 0 < len(name.encode()) <= _LONGEST and "\0" not in name:
             return name
     except UnicodeEncodeError:
         pass
-    msg = f"the name of a lock is a text of 1 to {_LONGEST} bytes, got a {type(name).__name__}"
+    msg = f"the name of a lock is a text of 1 to {_LONGEST} bytes without NUL, got a {type(name).__name__}"
     raise InvalidArgumentError(msg)

@@ -30,6 +30,7 @@ from shared.database._idempotency import (
     Inbox,
 )
 from shared.database._idempotency_leases import IdempotencyLease, IdempotencyLeases
+from shared.database._lock_leases import SQLLocks
 from shared.database._locks import AsyncLockManager, LockManager
 from shared.database._manager import AsyncTransactionManager, TransactionManager
 from shared.database._mixins import SoftDelete, TenantScoped, Timestamps, UUIDKey, Versioned
@@ -46,7 +47,13 @@ from shared.database._rollup import DatabaseRollupStore, PerformanceRollup
 from shared.database._saga import AsyncSaga, Saga
 from shared.database._seeding import Seed, SeedProgress, seed
 from shared.database._session import SharedSession, on_commit
-from shared.database._tables import IdempotencyKey, InboxMessage, OutboxMessage
+from shared.database._tables import (
+    DatabaseLock,
+    DatabaseLockWaiter,
+    IdempotencyKey,
+    InboxMessage,
+    OutboxMessage,
+)
 from shared.database._transaction import TransactionRetry
 from shared.database._types import Json, UTCDateTime, utc_now
 from shared.database._unit import Transaction
@@ -72,6 +79,8 @@ __all__ = [
     "Base",
     "Database",
     "DatabaseEvent",
+    "DatabaseLock",
+    "DatabaseLockWaiter",
     "DatabaseOptions",
     "DatabaseRollupStore",
     "EncryptedString",
@@ -103,6 +112,7 @@ __all__ = [
     "QueryLog",
     "ReplicaEjected",
     "Repository",
+    "SQLLocks",
     "Saga",
     "Seed",
     "SeedProgress",

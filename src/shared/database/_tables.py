@@ -4,14 +4,14 @@ import uuid
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer, String, Text, text
+from sqlalchemy import BigInteger, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database._base import Base
 from shared.database._types import Json, utc_now
 from shared.database._uuid7 import uuid7
 
-__all__ = ["IdempotencyKey", "InboxMessage", "OutboxMessage"]
+__all__ = ["DatabaseLock", "DatabaseLockWaiter", "IdempotencyKey", "InboxMessage", "OutboxMessage"]
 
 _PENDING = text("state = 'pending'")
 
@@ -86,3 +86,40 @@ class IdempotencyKey(Base):
     response: Mapped[Any] = mapped_column(Json(), nullable=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class DatabaseLock(Base):
+    """A lock that outlives transactions; see :class:`SQLLocks`. Its row stays, for the token.
+
+    Example:
+        >>> DatabaseLock.__table__.info["room"]
+        'database'
+    """
+
+    __tablename__ = "database_lock"
+    __room__: ClassVar[str] = "database"
+
+    name: Mapped[str] = mapped_column(String(512), primary_key=True)
+    owner: Mapped[str | None] = mapped_column(String(64))
+    until: Mapped[int] = mapped_column(BigInteger)  # microseconds since the epoch
+    token: Mapped[int] = mapped_column(BigInteger)
+
+
+class DatabaseLockWaiter(Base):
+    """A place in the line for a lock.
+
+    Example:
+        >>> [column.name for column in DatabaseLockWaiter.__table__.primary_key]
+        ['place']
+    """
+
+    __tablename__ = "database_lock_waiter"
+    __room__: ClassVar[str] = "database"
+    __table_args__ = (UniqueConstraint("name", "owner"),)
+
+    place: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    name: Mapped[str] = mapped_column(String(512))
+    owner: Mapped[str] = mapped_column(String(64))
+    until: Mapped[int] = mapped_column(BigInteger)  # microseconds since the epoch
