@@ -39,6 +39,25 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_database_inbox_created_at"), "database_inbox", ["created_at"])
     op.create_table(
+        "database_lock",
+        sa.Column("name", sa.String(length=512), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=True),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_database_lock")),
+    )
+    op.create_table(
+        "database_lock_waiter",
+        sa.Column(
+            "place", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("name", sa.String(length=512), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("place", name=op.f("pk_database_lock_waiter")),
+        sa.UniqueConstraint("name", "owner", name=op.f("uq_database_lock_waiter_name_owner")),
+    )
+    op.create_table(
         "database_outbox",
         sa.Column(
             "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -71,5 +90,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("database_outbox")
+    op.drop_table("database_lock_waiter")
+    op.drop_table("database_lock")
     op.drop_table("database_inbox")
     op.drop_table("database_idempotency")
