@@ -1,5 +1,6 @@
 """One module has every table, and naming one loads no server and creates nothing."""
 
+import os
 import subprocess
 import sys
 
@@ -69,8 +70,9 @@ def test_importing_the_tables_connects_to_nothing():
         "import shared.models\n"
     )
 
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=100
     )
 
     assert (done.returncode, done.stderr) == (0, "")
