@@ -1,7 +1,7 @@
 """The layer's job that finds out who sends a request, before anything else looks at it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.api._exchange import Exchange
@@ -33,6 +33,7 @@ class AuthenticationJob(Job):
     Args:
         authenticators: In order, or an ``Authenticators``.
         keep_headers: Names of identity headers that the application may see after all.
+        at_first: Called once, with the first request: every route is there by then.
 
     Example:
         >>> from shared.api import Pipeline
@@ -46,6 +47,7 @@ class AuthenticationJob(Job):
         authenticators: "Iterable[Authenticator] | Authenticators",
         *,
         keep_headers: Iterable[str] = (),
+        at_first: Callable[[], object] | None = None,
     ) -> None:
         from shared.auth import Authenticators, establish
 
@@ -53,19 +55,29 @@ class AuthenticationJob(Job):
             authenticators if isinstance(authenticators, Authenticators) else Authenticators(authenticators)
         )
         self._establish = establish
+        self._at_first = at_first
         self._kept = frozenset(name.lower().replace("_", "-").encode() for name in keep_headers)
 
     def on_request(self, exchange: Exchange) -> None:
         """Find out who sends the request."""
+        if self._at_first is not None:
+            self._begin()
         found = self.authenticators.identify(_request_of(exchange))
         self._strip(exchange)
         self._establish(found.principal, found.failure)
 
     async def on_request_async(self, exchange: Exchange) -> None:
         """Do the same in an event loop."""
+        if self._at_first is not None:
+            self._begin()
         found = await self.authenticators.aidentify(_request_of(exchange))
         self._strip(exchange)
         self._establish(found.principal, found.failure)
+
+    def _begin(self) -> None:
+        begin, self._at_first = self._at_first, None
+        if begin is not None:
+            begin()
 
     def _strip(self, exchange: Exchange) -> None:
         scope = getattr(exchange, "scope", None)

@@ -58,15 +58,18 @@ def _rules_of(dependant: Any) -> Iterator[Any]:
         yield from _rules_of(dependency)
 
 
-def bare_routes(endpoints: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
-    """Return the routes that serve a function whose rule stands above the route's decorator.
-
-    Args:
-        endpoints: Path and function of each route.
+def bare_routes(app: Any) -> list[tuple[str, str]]:
+    """Return the routes of *app* that serve a function whose rule stands above the route's decorator.
 
     Returns:
         Path and rule, in words.
     """
+    rules = getattr(app, "url_map", None)
+    if rules is not None:  # Flask
+        endpoints = [(rule.rule, app.view_functions.get(rule.endpoint)) for rule in rules.iter_rules()]
+    else:
+        shown = [context or route for route, context in _contexts(app.routes)]
+        endpoints = [(getattr(each, "path_format", ""), getattr(each, "endpoint", None)) for each in shown]
     found = []
     for path, endpoint in endpoints:
         rule = getattr(endpoint, "__dict__", {}).get(_GUARDED_BY)

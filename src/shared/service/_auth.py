@@ -16,7 +16,7 @@ __all__ = ["add_auth", "document_auth"]
 _DOES = "who sends a request, by {}; rules such as require_roles() decide"
 
 
-def add_auth(service: "Service", given: "Iterable[Authenticator | str]") -> Part:
+def add_auth(app: Any, service: "Service", given: "Iterable[Authenticator | str]") -> Part:
     """Find out who sends each request, when there are authenticators; return what to note."""
     does = _DOES.format("authenticators")
     if "auth" in service.without:
@@ -35,7 +35,7 @@ def add_auth(service: "Service", given: "Iterable[Authenticator | str]") -> Part
     service.runtime.replace(Authenticators, found)
     service.runtime.replace(Challenges, service.keep(Challenges, found.challenges))
     # First of all jobs: limits and audit want to know who it is.
-    service.jobs.insert(0, AuthenticationJob(found))
+    service.jobs.insert(0, AuthenticationJob(found, at_first=lambda: _tell_bare_routes(app)))
     events = service.runtime.events
     service.on_dismantle(events.subscribe(AccessDenied, _log_denied))
     service.on_dismantle(events.subscribe(AuthenticationFailed, _log_failed))
@@ -75,6 +75,18 @@ def document_auth(app: Any, service: "Service", face: Any) -> None:
     ways = service.runtime.find(Authenticators)
     if ways is not None:
         face.add_security_schemes(app, ways)
+
+
+def _tell_bare_routes(app: Any) -> None:
+    """Log routes that serve a function which a rule guards elsewhere: most likely by mistake."""
+    from shared.api._auth_openapi import bare_routes
+
+    for path, requirement in bare_routes(app):
+        get_logger("shared.auth").error(
+            "a route is not protected: its rule stands above the route's decorator, put it below",
+            path=path,
+            requirement=requirement,
+        )
 
 
 def _log_denied(event: "AccessDenied") -> None:

@@ -187,7 +187,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
     face = _face(service.kind)
     options = _options(service)
     pipeline = None
-    auth = add_auth(service, authenticators)
+    auth = add_auth(app, service, authenticators)
     limits = add_limits(service)
     if "request_layer" not in service.without:
         add_tracing(service)

@@ -14,7 +14,10 @@ from starlette.testclient import TestClient
 from shared.auth import (
     BearerAuthenticator,
     GatewaySigner,
+    MemoryRecordStore,
     Principal,
+    SessionAuthenticator,
+    Sessions,
     create_access_token,
     create_refresh_token,
     current_principal,
@@ -391,14 +394,68 @@ def test_the_explanation_says_how_callers_are_known_and_when_they_are_not():
     uninstall(bare)
 
 
-def test_a_rule_above_the_route_is_noticed():
-    from shared.api._auth_openapi import bare_routes
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rule_above_the_route_is_told_with_the_first_request(kind):
+    make, face = KINDS[kind]
+    app = make()
 
-    def view(): ...
+    def plain():
+        return {}
 
-    require_user()(view)
+    def with_request(_request):
+        return JSONResponse({})
 
-    assert bare_routes([("/x", view), ("/y", print)]) == [("/x", "a user")]
+    view = with_request if kind == "starlette" else plain
+    require_roles("admin")(view)  # what stands above the route's decorator gets the same function
+    if kind == "starlette":
+        app.routes.append(Route("/bare", view))
+    else:
+        app.get("/bare")(view)
+    install(app, service="access", authenticators=ways(), without=["logging"])
+    client = face(app)
+
+    with capture_logs() as logs:
+        client.get("/public")
+        client.get("/public")
+
+    told = [line for line in logs if "not protected" in line["event"]]
+    assert [(line["path"], line["requirement"]) for line in told] == [("/bare", "the role 'admin'")]
+    uninstall(app)
+
+
+# --- cookies of other sites -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, 200), ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403), ({"Origin": "null"}, 403), ({"Origin": "https://evil.example"}, 403),
+        ({}, 403),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_cookie_is_worth_nothing_when_another_site_sends_it(kind, headers, status):
+    make, _ = KINDS[kind]
+    sessions = Sessions(MemoryRecordStore())
+    token, _ = sessions.start(Principal(user_id="u-1"))
+    app = make()
+    view = require_user()(lambda *_: JSONResponse({}) if kind != "flask" else {})
+    if kind == "flask":
+        app.post("/pay", endpoint="pay")(view)
+    else:
+        app.router.routes.append(Route("/pay", view, methods=["POST"]))
+    install(app, service="access", authenticators=[SessionAuthenticator(sessions)], without=["logging"])
+    cookie = {"Cookie": f"__Host-session={token.get_secret_value()}", **headers}
+
+    if kind == "flask":
+        answer = app.test_client(use_cookies=False).post("/pay", headers=cookie)
+    else:
+        answer = TestClient(app).post("/pay", headers=cookie)
+
+    assert answer.status_code == status
+    uninstall(app)
 
 
 @pytest.mark.parametrize("kind", KINDS)
