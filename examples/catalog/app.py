@@ -6,7 +6,7 @@ waitress-serve --listen=127.0.0.1:8002 examples.catalog.app:app
 from flask import Flask, request
 from pydantic import BaseModel, Field
 
-from shared.api import Success, load_model
+from shared.api import Success, load_model, rate_limit
 from shared.api.flask import enveloped
 from shared.cache import cached
 from shared.errors import ConflictError, ResourceNotFoundError
@@ -54,6 +54,7 @@ def get_item(sku: str):
 
 
 @app.post("/items")
+@rate_limit("60/minute")
 @enveloped
 def add_item():
     item = load_model(Item, request.get_json())

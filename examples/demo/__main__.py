@@ -95,6 +95,7 @@ def _fleet(
             "PAYMENTS_URL": payments.url,
             "DATABASE_URL": database_url or f"sqlite:///{folder}/orders.db",
             "DB_ALLOW_PLAINTEXT": "true",
+            "IDEMPOTENCY_STORE": "database://",
         },
     )
     accounts = Server(
