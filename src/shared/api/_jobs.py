@@ -75,6 +75,11 @@ class Job:
     hook costs nothing. Hooks run inside the request's context and runtime, in the
     order of the jobs; ``on_finish`` in the order of the jobs, too.
 
+    Attributes:
+        waits: Whether :meth:`on_request_async`, where it is overridden, has something to
+            await. A job whose store is in memory says False when it is made: then the
+            quicker :meth:`on_request` is asked everywhere.
+
     Example:
         >>> class Maintenance(Job):
         ...     def on_request(self, exchange):
@@ -83,6 +88,8 @@ class Job:
         >>> Maintenance().on_request(None).headers
         {'Retry-After': '60'}
     """
+
+    waits: bool = True
 
     def on_request(self, exchange: Exchange) -> Reply | SharedError | None:
         """Decide before the application sees the request.

@@ -122,7 +122,7 @@ class RateLimits(Job):
             else store
         )
         self.keys = LimitKeys(ClientAddress(trusted_proxies), api_key_header)
-        self._waits = type(self.store) is not MemoryRateLimits
+        self.waits: bool = type(self.store) is not MemoryRateLimits
         self._headers = headers
         self._exempt = frozenset(exempt_paths)
         self._on_failure: OnStoreFailure = on_failure
@@ -147,7 +147,7 @@ class RateLimits(Job):
         plan = self._plan
         if plan is None or exchange.path in self._exempt:
             return None
-        if self._waits:
+        if self.waits:
             return await self.aask(plan, exchange)
         return self.ask(plan, exchange)
 

@@ -80,7 +80,7 @@ class Plan:
         self.request_timeout = options.request_timeout
         self.on_request = tuple(job.on_request for job in self.jobs if _overrides(job, "on_request"))
         self.on_request_async = tuple(
-            (job.on_request_async, True) if _overrides(job, "on_request_async") else (job.on_request, False)
+            (job.on_request_async, True) if _awaits(job) else (job.on_request, False)
             for job in self.jobs
             if _overrides(job, "on_request_async") or _overrides(job, "on_request")
         )
@@ -376,6 +376,12 @@ def asynchronous_only(jobs: Iterable[Job]) -> list[str]:
         for job in jobs
         if _overrides(job, "on_request_async") and not _overrides(job, "on_request")
     ]
+
+
+def _awaits(job: Job) -> bool:
+    """Tell whether *job* has to be asked in an event loop."""
+    quick = getattr(job, "waits", True) is False and _overrides(job, "on_request")
+    return _overrides(job, "on_request_async") and not quick
 
 
 def _overrides(job: Job, name: str) -> bool:

@@ -432,3 +432,29 @@ def test_clock_of_the_plan_can_be_another(runtime):
     ticks = itertools.count()
 
     assert Pipeline(LayerOptions(access_log=False), runtime=runtime, clock=lambda: next(ticks)).clock() == 0
+
+
+class Both(Job):
+    def on_request(self, exchange):
+        return None
+
+    async def on_request_async(self, exchange):
+        return None
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_job_that_has_nothing_to_await_is_asked_the_quick_way(runtime, waits):
+    job = Both()
+    job.waits = waits
+
+    assert Pipeline(LayerOptions(access_log=False), runtime=runtime, jobs=[job]).awaits is waits
+
+
+def test_job_that_can_only_be_awaited_is_awaited_whatever_it_says(runtime):
+    class Only(Job):
+        waits = False
+
+        async def on_request_async(self, exchange):
+            return None
+
+    assert Pipeline(LayerOptions(access_log=False), runtime=runtime, jobs=[Only()]).awaits is True
