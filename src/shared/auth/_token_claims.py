@@ -18,7 +18,7 @@ _MAX_LIST: Final = 1000
 
 #: Claims that a caller cannot set by name: the library answers for them.
 RESERVED: Final = frozenset(
-    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "typ", "user_id", "fid", "gen", "fex", "bnd"}
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "typ", "its", "user_id", "fid", "gen", "fex", "bnd"}
 )
 
 
@@ -56,6 +56,8 @@ def check_times(claims: Mapping[str, Any], max_life: float, leeway: float, now: 
     """
     expires, issued = _time(claims, "exp"), _time(claims, "iat")
     begins = _time(claims, "nbf") if "nbf" in claims else issued
+    if "its" in claims and not issued <= _time(claims, "its") < issued + 1:
+        raise InvalidTokenError("the token's 'its' must be its 'iat' with the part of the second")
     if not issued < expires <= issued + max_life:
         msg = f"the token's life is not above 0 and at most {max_life:g} s"
         raise InvalidTokenError(msg)

@@ -20,6 +20,8 @@ __all__ = ["Opened", "TokenCore", "UserId"]
 UserId = str | int | uuid.UUID
 
 _ANY: Final = object()
+# Claims of callers that check_content() has looked at.
+_PLAIN: Final = frozenset({"email", "roles", "permissions"})
 
 
 class Opened(NamedTuple):
@@ -97,15 +99,17 @@ class TokenCore:
         if forbidden := sorted(RESERVED.intersection(claims)):
             msg = f"claim {forbidden[0]!r} is set by the library and cannot be given"
             raise InvalidArgumentError(msg)
-        # Parts of a second: what is issued just after everything was revoked must count as later.
-        now = round(self.clock(), 6)
+        now = self.clock()
         body: dict[str, Any] = {
             "iss": self.options.issuer,
             "sub": checked_user(user_id),
             "aud": _checked_audience(audience or profile.audience),
-            "iat": now,
-            "exp": int(now + life) if life >= 2 else round(now + life, 6),
+            # Whole seconds: some libraries take a part of one for the future.
+            "iat": int(now),
+            "exp": int(now) + (int(life) if life == int(life) else life),
             "jti": self.new_id(),
+            # What is issued just after everything was revoked must count as later.
+            "its": round(now, 6),
             **claims,
             **(ours or {}),
         }
@@ -113,7 +117,8 @@ class TokenCore:
             check_content(body)
         except InvalidTokenError as exc:
             raise InvalidArgumentError(exc.message) from exc
-        return sign_compact(_encoded(body), self.source, typ=profile.typ)
+        data = _encoded(body, is_plain=_PLAIN.issuperset(claims))
+        return sign_compact(data, self.source, typ=profile.typ)
 
     # -- judging ---------------------------------------------------------------------
 
@@ -159,10 +164,11 @@ class TokenCore:
             audience = _first_audience(claims.get("aud"))
         check_claims(claims, profile, self.options, audience=audience, now=now)
         issued, expires = claims["iat"], claims["exp"]
+        exact = claims.get("its", issued)
         starts = max(issued, claims.get("nbf", issued)) - self.options.leeway
         payload = TokenPayload(claims, profile.name)
         names = self.names_of(claims["jti"], claims["sub"], claims.get("fid"))
-        return Opened(payload, names, issued, starts, min(expires, now + self.options.cache_life), ring)
+        return Opened(payload, names, exact, starts, min(expires, now + self.options.cache_life), ring)
 
     def _remember(self, mark: bytes, opened: Opened) -> None:
         with self._lock:
@@ -233,14 +239,14 @@ def _first_audience(found: object) -> Any:
     return found[0] if isinstance(found, list) and found else found
 
 
-def _encoded(body: Mapping[str, Any]) -> bytes:
+def _encoded(body: Mapping[str, Any], *, is_plain: bool) -> bytes:
     try:
         data = dumps(body)
     except (TypeError, ValueError, RecursionError) as exc:
         msg = f"the claims of a token must be JSON ({type(exc).__name__})"
         raise InvalidArgumentError(msg) from exc
     # What could not be read back must not be made: names that are not text collide, depth.
-    if parse_object(data) is None:
+    if not is_plain and parse_object(data) is None:
         raise InvalidArgumentError("the claims of a token must have unique names and be at most 16 deep")
     return data
 

@@ -44,7 +44,9 @@ class Tell(NamedTuple):
 
 Flow = Generator[Ask | Tell, Any, T]
 
-_OWN: Final = frozenset({"iss", "sub", "aud", "iat", "exp", "nbf", "jti", "fid", "gen", "fex", "user_id"})
+_OWN: Final = frozenset(
+    {"its", "iss", "sub", "aud", "iat", "exp", "nbf", "jti", "fid", "gen", "fex", "user_id"}
+)
 
 
 def _ask(method: str, *arguments: Any, **keywords: Any) -> Ask:
@@ -91,7 +93,7 @@ def rotate(core: TokenCore, token: Any, client: str | None) -> Flow[str]:
 
 
 def _successor(core: TokenCore, payload: TokenPayload, now: float) -> str:
-    left = payload["fex"] - now
+    left = payload["fex"] - int(now)
     if left < 1:
         raise TokenExpiredError("the session has reached its longest life: log in again")
     kept = {name: value for name, value in payload.to_dict().items() if name not in _OWN}

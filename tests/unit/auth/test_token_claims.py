@@ -32,6 +32,21 @@ def accepted(token, at=NOW, **options):
     return service(clock=Clock(at), **options).decode(token)
 
 
+def test_moments_are_whole_seconds_and_the_exact_one_stands_beside():
+    tokens = service(clock=Clock(NOW + 0.75))
+
+    payload = tokens.decode(tokens.create_access_token("u-1", expires_in=60))
+
+    assert (payload["iat"], payload["exp"], payload["its"]) == (NOW, NOW + 60, NOW + 0.75)
+    assert type(payload["iat"]) is type(payload["exp"]) is int
+
+
+@pytest.mark.parametrize("value", [NOW - 0.001, NOW + 1, NOW + 3600, "x", None, True, -1], ids=range(7))
+def test_an_exact_moment_that_is_not_in_its_second_is_refused(value):
+    assert accepted(access(its=NOW + 0.999))
+    assert "'its'" in refused(access(its=value))
+
+
 def test_an_honest_token_is_accepted():
     assert accepted(access())["user_id"] == "u-1"
 
@@ -412,7 +427,7 @@ def test_a_user_id_that_could_not_be_read_back_is_refused(user):
 
 
 @pytest.mark.parametrize(
-    "name", ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "typ", "fid", "gen", "fex", "bnd"]
+    "name", ["iss", "sub", "aud", "exp", "nbf", "iat", "its", "jti", "typ", "fid", "gen", "fex", "bnd"]
 )
 def test_what_the_library_answers_for_cannot_be_given(name):
     with pytest.raises(InvalidArgumentError, match=repr(name)):
