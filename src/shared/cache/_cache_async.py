@@ -203,9 +203,9 @@ class AsyncCache:
     async def _do(self, step: Any) -> Any:
         match step:
             case Send():
-                return await self._send(step)
+                return await self._trip(self._send(step))
             case RunScript():
-                return await self._script(step)
+                return await self._trip(self._script(step))
             case Load():
                 found = step.loader()
                 return await found if isawaitable(found) else found
@@ -227,6 +227,16 @@ class AsyncCache:
             client = async_redis_client(str(self.url), timeout=timeout, connect_timeout=timeout)
             self._clients[loop] = client
         return client
+
+    async def _trip(self, travel: Awaitable[Any]) -> Any:
+        told, clock = self.core.on_trip, self.core.clock
+        if told is None:
+            return await travel
+        began = clock()
+        try:
+            return await travel
+        finally:
+            told(clock() - began)
 
     async def _send(self, step: Send) -> list[Any]:
         self._runner.hear()

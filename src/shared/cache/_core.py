@@ -53,6 +53,7 @@ class CacheCore:
         self.outage: Outage = Outage()
         self.tally: Tally = Tally()
         self.on_load: Callable[[float], None] | None = None  # hears how long each load took, in seconds
+        self.on_trip: Callable[[float], None] | None = None  # the same of each round trip to Redis
         after_fork_in_child(self)
 
     def after_fork(self) -> None:

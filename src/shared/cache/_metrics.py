@@ -56,12 +56,15 @@ def measure_cache(cache: Cache, metrics: "Metrics", *, name: str | None = None) 
     def loaded(seconds: float) -> None:
         target.loaded(label, seconds)
 
-    cache.core.on_load = loaded
+    def travelled(seconds: float) -> None:
+        target.travelled(label, seconds)
+
+    cache.core.on_load, cache.core.on_trip = loaded, travelled
     remove = metrics.before_collection(update)
 
     def stop() -> None:
         update()
         remove()
-        cache.core.on_load = None
+        cache.core.on_load = cache.core.on_trip = None
 
     return stop

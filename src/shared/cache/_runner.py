@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
@@ -98,9 +99,9 @@ class Runner:
     def _do(self, step: Any) -> Any:
         match step:
             case Send():
-                return self._send(step)
+                return self._trip(self._send, step)
             case RunScript():
-                return self._script(step)
+                return self._trip(self._script, step)
             case Load():
                 return step.loader()
             case Follow():
@@ -112,6 +113,17 @@ class Runner:
             case Aside():
                 self._run_behind(step)
         return None
+
+    def _trip(self, travel: Callable[[Any], Any], step: Any) -> Any:
+        """Tell how long a round trip took, where somebody wants to know."""
+        told, clock = self.core.on_trip, self.core.clock
+        if told is None:
+            return travel(step)
+        began = clock()
+        try:
+            return travel(step)
+        finally:
+            told(clock() - began)
 
     def _send(self, step: Send) -> list[Any]:
         self.hear()

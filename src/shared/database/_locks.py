@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
     asynccontextmanager,
     contextmanager,
 )
@@ -20,7 +22,7 @@ from shared.database._watch import refusal
 from shared.errors import InvalidArgumentError, LockTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from shared.database._database import Database
     from shared.database._database_async import AsyncDatabase
@@ -45,6 +47,10 @@ class LockManager:
     Args:
         database: For :meth:`transaction`.
         namespace: Keeps the keys of services that share a database apart.
+        lock: Makes a lock from a name, to be held around :meth:`transaction` instead of
+            the database's own: for callers on several databases, such as
+            ``lambda name: shared.cache.Lock(name, store=redis_locks)``. A lock that was
+            lost meanwhile rolls back.
 
     Example:
         >>> from shared.database import Database
@@ -55,8 +61,15 @@ class LockManager:
         True
     """
 
-    def __init__(self, database: "Database", *, namespace: str = "") -> None:
+    def __init__(
+        self,
+        database: "Database",
+        *,
+        namespace: str = "",
+        lock: "Callable[[str], AbstractContextManager[Any]] | None" = None,
+    ) -> None:
         self._database = database
+        self._lock = lock
         self.namespace = namespace
 
     def keys(self, *names: str) -> list[int]:
@@ -117,9 +130,17 @@ class LockManager:
 
     @contextmanager
     def _transaction(self, names: tuple[str, ...], timeout: float) -> Iterator[Session]:
-        with self._database.transaction() as session:
-            self.acquire(session, *names, timeout=timeout)
-            yield session
+        if self._lock is None:
+            with self._database.transaction() as session:
+                self.acquire(session, *names, timeout=timeout)
+                yield session
+            return
+        self.keys(*names)
+        with ExitStack() as held:
+            leases = [held.enter_context(self._lock(name)) for name in _ordered(self.namespace, names)]
+            with self._database.transaction() as session:
+                yield session
+                _check(leases)
 
 
 class AsyncLockManager:
@@ -128,6 +149,7 @@ class AsyncLockManager:
     Args:
         database: ``db.aio``.
         namespace: As :class:`LockManager`.
+        lock: As :class:`LockManager`, such as ``lambda name: AsyncLock(name, store=redis_locks)``.
 
     Example:
         >>> import asyncio
@@ -141,8 +163,15 @@ class AsyncLockManager:
         True
     """
 
-    def __init__(self, database: "AsyncDatabase", *, namespace: str = "") -> None:
+    def __init__(
+        self,
+        database: "AsyncDatabase",
+        *,
+        namespace: str = "",
+        lock: "Callable[[str], AbstractAsyncContextManager[Any]] | None" = None,
+    ) -> None:
         self._database = database
+        self._lock = lock
         # What it does with a session is the same; transactions are opened here.
         self._sync = LockManager(cast("Any", database), namespace=namespace)
 
@@ -164,9 +193,30 @@ class AsyncLockManager:
 
     @asynccontextmanager
     async def _transaction(self, names: tuple[str, ...], timeout: float) -> "AsyncIterator[AsyncSession]":  # noqa: ASYNC109
-        async with self._database.transaction() as session:
-            await self.acquire(session, *names, timeout=timeout)
-            yield session
+        if self._lock is None:
+            async with self._database.transaction() as session:
+                await self.acquire(session, *names, timeout=timeout)
+                yield session
+            return
+        self.keys(*names)
+        async with AsyncExitStack() as held:
+            ordered = _ordered(self._sync.namespace, names)
+            leases = [await held.enter_async_context(self._lock(name)) for name in ordered]
+            async with self._database.transaction() as session:
+                yield session
+                _check(leases)
+
+
+def _ordered(namespace: str, names: tuple[str, ...]) -> list[str]:
+    """Return the full names in the one order in which they are taken."""
+    return sorted({f"{namespace}:{name}" if namespace else name for name in names})
+
+
+def _check(leases: "list[Any]") -> None:
+    """See before the commit that every lock is still held, where a lock can tell."""
+    for lease in leases:
+        if hasattr(lease, "check"):
+            lease.check()
 
 
 def _number(namespace: str, name: str) -> int:

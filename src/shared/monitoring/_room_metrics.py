@@ -106,6 +106,9 @@ class CacheMetrics:
         self._shared = metrics.counter(
             "cache_loads_prevented", "Look-ups that were given what another one loaded.", ("cache_name",)
         )
+        self._trip = metrics.histogram(
+            "cache_remote_duration", "Duration of round trips to Redis.", ("cache_name",), unit="seconds"
+        )
         self._load = metrics.histogram(
             "cache_load_duration", "Duration of loads after a miss.", ("cache_name",), unit="seconds"
         )
@@ -129,6 +132,10 @@ class CacheMetrics:
     def shared(self, name: str, count: int = 1) -> None:
         """Count look-ups that waited for a load under way instead of loading."""
         self._shared.labels(name).inc(count)
+
+    def travelled(self, name: str, seconds: float) -> None:
+        """Count one round trip to Redis."""
+        self._trip.labels(name).observe(seconds)
 
     def loaded(self, name: str, seconds: float) -> None:
         """Count one load after a miss."""

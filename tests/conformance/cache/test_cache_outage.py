@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from shared.cache import AsyncCache, Cache, _outage, redis_client
+from shared.cache import AsyncCache, Cache, _outage, measure_cache, redis_client
 from shared.errors import InfrastructureError
+from shared.monitoring import Metrics
 from shared.resilience import CircuitBreaker
 from shared.testing import RedisServer
 from tests.conformance.cache._face import Face
@@ -358,3 +359,17 @@ def shut(which):
         which.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass
+
+
+async def test_round_trips_to_redis_are_timed_from_both_faces(shared_redis):
+    metrics = Metrics()
+    with Cache(shared_redis, timeout=10.0, subscribe=False) as cache:
+        stop = measure_cache(cache, metrics, name="products")
+        cache.get("a")
+        sync = metrics.value("cache_remote_duration_seconds_count", {"cache_name": "products"})
+        await cache.aio.get("a")
+        stop()
+        await cache.aio.close()
+
+    both = metrics.value("cache_remote_duration_seconds_count", {"cache_name": "products"})
+    assert 0 < sync < both
