@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 
 from shared.api._errors import Reply, bad_body, from_http, is_bad_json
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED
-from shared.api._handlers import ErrorHandlers
+from shared.api._handlers import ErrorHandlers, may_see_health
 from shared.api._options import LayerOptions
 from shared.runtime import Runtime
 
@@ -124,4 +124,8 @@ def probe_view(probe: Callable[[], Any]) -> Callable[[], FlaskResponse]:
 def caller() -> dict[str, Any]:
     # Behind a proxy the peer is the proxy: an internal address that proves nothing.
     proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    return {"accept": request.headers.get("Accept", ""), "client": None if proxied else request.remote_addr}
+    return {
+        "accept": request.headers.get("Accept", ""),
+        "client": None if proxied else request.remote_addr,
+        "authorised": may_see_health(),
+    }

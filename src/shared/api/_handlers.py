@@ -1,6 +1,6 @@
 """What the error handlers of all frameworks share."""
 
-from typing import Any
+from typing import Any, Final
 
 from shared.api._errors import ErrorRenderer, Reply
 from shared.api._exchange import Exchange
@@ -8,11 +8,23 @@ from shared.api._installed import installation
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api._plan import log_error
-from shared.context import get_correlation_id
+from shared.context import get_correlation_id, get_principal
 from shared.errors import ErrorMap
 from shared.runtime import Runtime, current
 
-__all__ = ["ErrorHandlers"]
+__all__ = ["ErrorHandlers", "may_see_health"]
+
+_HEALTH_PERMISSION: Final = "health:read"
+
+
+def may_see_health() -> bool:
+    """Tell whether the caller has proved to be somebody with the permission ``health:read``."""
+    principal = get_principal()
+    if principal is None:
+        return False
+    from shared.auth import Principal, get_roles
+
+    return isinstance(principal, Principal) and get_roles().allow(principal, _HEALTH_PERMISSION)
 
 
 class ErrorHandlers:

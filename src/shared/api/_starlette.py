@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from shared.api._errors import Reply, bad_body, from_http, is_bad_json
 from shared.api._exchange import EXCHANGE_KEY
-from shared.api._handlers import ErrorHandlers
+from shared.api._handlers import ErrorHandlers, may_see_health
 from shared.api._installed import installation
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
@@ -209,4 +209,8 @@ def _caller(request: Request) -> dict[str, Any]:
     headers, client = request.headers, request.scope.get("client")
     # Behind a proxy the peer is the proxy: an internal address that proves nothing.
     proxied = "x-forwarded-for" in headers or "forwarded" in headers
-    return {"accept": headers.get("accept", ""), "client": client[0] if client and not proxied else None}
+    return {
+        "accept": headers.get("accept", ""),
+        "client": client[0] if client and not proxied else None,
+        "authorised": may_see_health(),
+    }

@@ -49,6 +49,7 @@ from shared.monitoring._events import (
 from shared.monitoring._health_metrics import health_metrics
 from shared.monitoring._http_metrics import FinishedRequest, HttpMetrics
 from shared.monitoring._introspection import ReportOnSignal, RuntimeReport
+from shared.monitoring._leader import LeaseLeaderLock
 from shared.monitoring._lifecycle import Lifecycle, LifecycleState
 from shared.monitoring._loop import EventLoopMonitor
 from shared.monitoring._metric_collect import Reading
@@ -137,6 +138,7 @@ __all__ = [
     "HttpMetrics",
     "JobMetrics",
     "LeaderLock",
+    "LeaseLeaderLock",
     "Lifecycle",
     "LifecycleChanged",
     "LifecycleState",

@@ -276,7 +276,7 @@ class ReportOnSignal:
         if not self._writing.acquire(timeout=30):
             return
         try:
-            data = self.report.text().encode("utf-8", "backslashreplace")
+            data = self._text().encode("utf-8", "backslashreplace")
             if self._path is None:
                 _write_all(2, data)
                 return
@@ -289,6 +289,12 @@ class ReportOnSignal:
             return  # nowhere to write it, and nobody to tell
         finally:
             self._writing.release()
+
+    def _text(self) -> str:
+        try:
+            return self.report.text()
+        except Exception as exc:  # noqa: BLE001 - a report that cannot be made says so
+            return f"==== no report of process {os.getpid()}: {type(exc).__name__} ====\n"
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -109,11 +109,18 @@ def add_resilience(service: "Service") -> None:
         return
     breakers = service.keep(BreakerRegistry, get_breakers())
     service.keep(PolicyRegistry, get_policies())
-    # Degrades only: a dependency that is down is a reason to fail fast, not to restart.
-    service.health.add("dependencies", breakers.health, critical=False)
+    # Degrades only, unless the settings name it: a dependency that is down is a reason to
+    # fail fast, not to take every replica out of traffic.
+    critical = tuple(service.settings.resilience.BREAKER_CRITICAL)
+    service.health.add("dependencies", lambda: breakers.health(critical), critical=bool(critical))
     events = service.runtime.events
     service.on_dismantle(log_events(get_logger("shared.resilience"), events))
-    names = ("BREAKER_FAILURE_THRESHOLD", "BREAKER_THRESHOLDS", "BREAKER_RECOVERY_TIMEOUT")
+    names = (
+        "BREAKER_FAILURE_THRESHOLD",
+        "BREAKER_THRESHOLDS",
+        "BREAKER_RECOVERY_TIMEOUT",
+        "BREAKER_CRITICAL",
+    )
     service.note(
         Part("resilience", _RESILIENCE, settings=service.show(*names)),
         lambda: service.health.remove("dependencies"),

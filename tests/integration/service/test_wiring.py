@@ -12,6 +12,7 @@ import time
 import pytest
 from sqlalchemy import text
 
+from shared.auth import Authenticator, Principal
 from shared.config import Settings
 from shared.context import TraceContext
 from shared.database import get_database
@@ -236,13 +237,13 @@ def test_sigusr2_writes_a_report_without_secrets(capfd):
         os.kill(os.getpid(), signal.SIGUSR2)
         written = []
 
-        def done():
+        until = time.monotonic() + 90
+        while "==== end of report" not in "".join(written) and time.monotonic() < until:
             written.append(capfd.readouterr().err)
-            return "==== end of report" in "".join(written)
-
-        wait_until(done)
+            time.sleep(0.01)
 
     report = "".join(written)
+    assert "==== end of report" in report
     assert "billing" in report
     assert '"name": "payments"' in report
     assert "hunter2" not in report
@@ -296,3 +297,40 @@ def test_routes_beyond_the_bound_are_not_declared(asgi_app):
         if line.startswith("http_server_request_duration_seconds_count{") and 'status_code="500"' in line
     ]
     assert len(declared) == 400
+
+
+# --- who may see what, and what is critical -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("permissions", "seen"), [(["health:read"], True), (["orders:read"], False)])
+def test_callers_with_the_permission_see_the_details(make_app, shared_client, permissions, seen):
+    class Someone(Authenticator):
+        name = "someone"
+
+        def authenticate(self, _request):
+            return Principal(user_id="u-1", permissions=permissions)
+
+    settings = Settings(ENVIRONMENT="testing", HEALTH_DETAILS="internal", TRUSTED_PROXIES=[])
+    app = install(make_app(), settings, authenticators=[Someone()])
+
+    checks = shared_client(app).get("/health", headers={"X-Forwarded-For": "203.0.113.7"}).json["checks"]
+
+    assert bool(checks) is seen
+
+
+def test_the_open_breaker_of_a_critical_dependency_makes_the_service_unready(make_app, shared_client):
+    settings = Settings(
+        ENVIRONMENT="testing",
+        BREAKER_CRITICAL=["payments"],
+        HEALTH_FAILURE_THRESHOLD=1,
+        HEALTH_CACHE_SECONDS=0,
+    )
+    app = install(make_app(), settings)
+    client = shared_client(app)
+    before = client.get("/ready").status
+    with use(installed(app).runtime):
+        get_breakers().get("email").force_open()
+        degraded = client.get("/ready").status
+        get_breakers().get("payments").force_open()
+
+    assert (before, degraded, client.get("/ready").status) == (200, 200, 503)

@@ -256,6 +256,9 @@ class ResilienceSettings(Section):
         dict(BREAKER_PRESETS),
         "Failures that open the breaker of one dependency; what is not named keeps its preset.",
     )
+    BREAKER_CRITICAL: list[str] = setting(
+        [], "Dependencies without which the service is not ready while their breaker is open."
+    )
     BREAKER_RECOVERY_TIMEOUT: Seconds = setting(30.0, "How long an open breaker refuses calls, in seconds.")
     BREAKER_SUCCESS_THRESHOLD: int = setting(
         1, "Successful probes that close a breaker again.", ge=1, le=1000
