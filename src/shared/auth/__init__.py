@@ -115,6 +115,12 @@ from shared.auth._token_store import Advance, AsyncTokenStore, Family, MemoryTok
 from shared.auth._token_store_redis import AsyncRedisTokenStore, RedisTokenStore
 from shared.auth._token_store_sql import AsyncSqlTokenStore, SqlTokenStore
 from shared.auth._token_tables import TokenFamily, TokenMark
+from shared.auth._webhook_replays import (
+    AsyncRedisWebhookReplays,
+    AsyncSqlWebhookReplays,
+    RedisWebhookReplays,
+    SqlWebhookReplays,
+)
 
 if TYPE_CHECKING:
     from shared.auth._tables_users import StoredRole, User, UserRole
@@ -136,10 +142,12 @@ __all__ = [
     "AsyncRecordStore",
     "AsyncRedisRecordStore",
     "AsyncRedisTokenStore",
+    "AsyncRedisWebhookReplays",
     "AsyncRoleDAO",
     "AsyncSessions",
     "AsyncSqlRecordStore",
     "AsyncSqlTokenStore",
+    "AsyncSqlWebhookReplays",
     "AsyncTokenService",
     "AsyncTokenStore",
     "AsyncUserDAO",
@@ -175,6 +183,7 @@ __all__ = [
     "RecordStore",
     "RedisRecordStore",
     "RedisTokenStore",
+    "RedisWebhookReplays",
     "RemoteKeys",
     "Requirement",
     "Role",
@@ -188,6 +197,7 @@ __all__ = [
     "SignatureBackend",
     "SqlRecordStore",
     "SqlTokenStore",
+    "SqlWebhookReplays",
     "StoredRole",
     "TokenEvent",
     "TokenFamily",

@@ -13,7 +13,7 @@ from shared.auth._token_tables import TokenFamily, TokenMark
 if TYPE_CHECKING:
     from shared.database import Database
 
-__all__ = ["AsyncSqlTokenStore", "SqlTokenStore"]
+__all__ = ["AsyncSqlTokenStore", "SqlTokenStore", "claim_mark"]
 
 R = TypeVar("R")
 Work = Callable[[Session], R]
@@ -56,7 +56,7 @@ class SqlTokenStore:
 
     def claim(self, name: str, *, now: float, until: float) -> bool:
         """See :meth:`TokenStore.claim`."""
-        return self._write(_claim(name, now, until), now)
+        return self._write(claim_mark(name, now, until), now)
 
     def begin_family(self, family_id: str, *, now: float, until: float) -> None:
         """See :meth:`TokenStore.begin_family`."""
@@ -117,7 +117,7 @@ class AsyncSqlTokenStore:
 
     async def claim(self, name: str, *, now: float, until: float) -> bool:
         """See :meth:`TokenStore.claim`."""
-        return await self._write(_claim(name, now, until), now)
+        return await self._write(claim_mark(name, now, until), now)
 
     async def begin_family(self, family_id: str, *, now: float, until: float) -> None:
         """See :meth:`TokenStore.begin_family`."""
@@ -181,7 +181,9 @@ def _mark(name: str, value: float, now: float, until: float) -> Work[None]:
     return work
 
 
-def _claim(name: str, now: float, until: float) -> Work[bool]:
+def claim_mark(name: str, now: float, until: float) -> Work[bool]:
+    """Return what marks *name* in a session and tells whether it was not marked."""
+
     def work(session: Session) -> bool:
         statement = _insert(session, TokenMark).values(name=name, value=now, until=until)
         statement = statement.on_conflict_do_update(
