@@ -137,3 +137,14 @@ def test_a_short_pepper_is_refused(runtime):
 def test_redis_without_an_address_is_refused(runtime):
     with override_settings(AUTH_STORE="redis"), pytest.raises(ConfigurationError, match="REDIS_URL"):
         get_sessions()
+
+
+def test_a_session_cookie_over_http_is_refused_in_production(runtime):
+    production = {
+        "ENVIRONMENT": "production", "DEBUG": False, "JWT_SECRET_KEY": "S3cure-and-l0ng-enough-for-HS256-signing!",
+        "API_KEY_PEPPER": PEPPER, "CSRF_SECRET_KEY": "csrf-secret-of-at-least-32-bytes-x",
+        "SESSION_COOKIE_INSECURE": True, "SESSION_COOKIE_NAME": "session",
+    }  # fmt: skip
+
+    with override_settings(**production), pytest.raises(ConfigurationError, match="https"):
+        get_session_cookie()

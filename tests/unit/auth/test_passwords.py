@@ -27,7 +27,13 @@ from shared.auth import (
     verify_password,
 )
 from shared.config import override_settings
-from shared.errors import ConfigurationError, InvalidArgumentError, SharedError, ValidationError
+from shared.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    MissingDependencyError,
+    SharedError,
+    ValidationError,
+)
 from shared.runtime import Runtime, use
 
 PLAIN = "$2b$04$"
@@ -463,3 +469,10 @@ def test_nothing_of_a_password_is_in_the_repr_or_an_error(manager):
 
 def test_plain_bcrypt_says_that_a_new_password_is_too_long():
     assert PasswordManager(scheme="bcrypt").problems("correct horse " * 6) == ("use 72 or fewer bytes",)
+
+
+def test_argon2_without_its_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "argon2", None)
+
+    with pytest.raises(MissingDependencyError, match=r"libs-shared\[argon2\]"):
+        PasswordManager(scheme="argon2id").hash_password("correct horse")
