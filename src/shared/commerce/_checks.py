@@ -4,7 +4,6 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
@@ -79,18 +78,6 @@ def currency_of(value: Any) -> str:
     if not isinstance(value, str) or not _CURRENCY.match(value):
         msg = "a currency is 3 to 10 capital letters and digits, such as 'EUR'"
         raise ValidationError(msg, details={"field": "currency"})
-    return value
-
-
-def moment_of(value: Any, name: str) -> datetime:
-    """Return *value*, a moment with a time zone.
-
-    Raises:
-        ValidationError: It is not one.
-    """
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        msg = f"{name}: a datetime with a time zone expected: write datetime.now(UTC)"
-        raise ValidationError(msg, details={"field": name})
     return value
 
 

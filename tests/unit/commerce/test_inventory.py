@@ -3,10 +3,11 @@
 import asyncio
 import threading
 import uuid
+from datetime import datetime
 
 import pytest
 
-from shared.commerce import AsyncInventory, Inventory
+from shared.commerce import AsyncInventory, Inventory, OrderDAO
 from shared.database import Database
 from shared.errors import (
     InvalidArgumentError,
@@ -118,3 +119,20 @@ def test_a_time_that_is_none_is_refused(db, stock, ttl):
 def test_a_batch_that_is_none_is_refused(stock, batch):
     with pytest.raises(InvalidArgumentError, match="batch"):
         stock.expire(batch=batch)
+
+
+def test_a_clock_without_a_time_zone_is_refused(db, stock):
+    stock.add_stock({"ticket": 1})
+    naive = Inventory(db, clock=lambda: datetime(2026, 11, 20, 12))  # noqa: DTZ001
+
+    with pytest.raises(ValidationError, match="time zone"):
+        naive.reserve("ticket", 1)
+    with pytest.raises(ValidationError, match="time zone"):
+        naive.expire()
+
+    assert stock.get_item("ticket").reserved == 0
+
+
+def test_a_reference_that_is_none_is_refused(db):
+    with pytest.raises(ValidationError, match="reference"):
+        OrderDAO(db).find_order("u-1", "")

@@ -62,12 +62,13 @@ def test_a_table_can_be_written_for_postgresql(table):
     assert table.__tablename__ in str(CreateTable(table.__table__).compile(dialect=postgresql.dialect()))
 
 
-def test_importing_the_tables_connects_to_nothing():
+def test_importing_the_tables_connects_to_nothing_and_starts_nothing():
     code = (
-        "import socket, sqlite3\n"
+        "import socket, threading\n"
         "def refuse(*a, **k): raise AssertionError('connected')\n"
-        "socket.socket.connect = refuse; sqlite3.connect = refuse\n"
+        "socket.socket.connect = refuse\n"
         "import shared.models\n"
+        "assert threading.active_count() == 1\n"
     )
 
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
