@@ -10,7 +10,15 @@ import time
 
 import pytest
 
-from shared.cache import LimitTier, RateLimiter, RedisRateLimits, rate_limit_store, redis_client
+from shared.cache import (
+    LimitTier,
+    RateLimiter,
+    RedisRateLimits,
+    RedisReplays,
+    StoredAnswer,
+    rate_limit_store,
+    redis_client,
+)
 from shared.errors import ConfigurationError, ServiceUnavailableError
 from shared.testing._binaries import find_redis
 from shared.testing._redis import RedisServer
@@ -280,3 +288,28 @@ def test_every_request_stays_in_one_slot_of_a_cluster(tmp_path):
 
     assert all(decision.allowed for answer in same + mixed for decision in answer)
     assert [decision.remaining for decision in again] == [3, 3, 3, 3]
+
+
+# --- answered requests ----------------------------------------------------------------------
+
+
+def test_a_replay_is_one_round_trip_each_and_survives_a_script_flush(
+    shared_redis, shared_redis_client, monkeypatch
+):
+    store = RedisReplays(shared_redis, prefix="orders:", timeout=30.0)
+    sent = []
+    real = store._client.execute_command
+    store.abandon("s", "warm", store.begin("s", "warm", "f", lease=60.0).token)
+    store.finish("s", "warm", "f", "t", None, ttl=60.0)
+    monkeypatch.setattr(store._client, "execute_command", lambda *a, **k: sent.append(a[0]) or real(*a, **k))
+
+    claim = store.begin("s", "k", "f", lease=60.0)
+    store.finish("s", "k", "f", claim.token, StoredAnswer(201), ttl=60.0)
+    again = store.begin("s", "k", "f", lease=60.0)
+    shared_redis_client.script_flush()
+    forgotten = store.begin("s", "k", "f", lease=60.0)
+    store.close()
+
+    assert sent == ["EVALSHA", "EVALSHA", "EVALSHA", "EVALSHA", "EVAL"]
+    assert again.answer == forgotten.answer == StoredAnswer(201)
+    assert all(key.startswith(b"orders:replay:") for key in shared_redis_client.keys())
