@@ -41,6 +41,7 @@ from shared.database._outbox_work import PublishedMessage
 from shared.database._pages import KeysetPage, Page
 from shared.database._pool import PoolSnapshot
 from shared.database._query_log import LoggedQuery, QueryLog, assert_max_queries, query_log
+from shared.database._reencrypt import Reencryption, areencrypt_column, reencrypt_column
 from shared.database._repository import Repository
 from shared.database._repository_async import AsyncRepository
 from shared.database._rollup import DatabaseRollupStore, PerformanceRollup
@@ -110,6 +111,7 @@ __all__ = [
     "PublishedMessage",
     "QueryFinished",
     "QueryLog",
+    "Reencryption",
     "ReplicaEjected",
     "Repository",
     "SQLLocks",
@@ -128,6 +130,7 @@ __all__ = [
     "UTCDateTime",
     "UUIDKey",
     "Versioned",
+    "areencrypt_column",
     "assert_max_queries",
     "database_from_settings",
     "exact_amount",
@@ -139,6 +142,7 @@ __all__ = [
     "operation_checks",
     "outbox_check",
     "query_log",
+    "reencrypt_column",
     "requires",
     "seed",
     "tables_of",

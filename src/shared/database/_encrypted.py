@@ -44,7 +44,8 @@ class EncryptedString(TypeDecorator[str]):
         self.purpose = purpose
         self.keys = keys
 
-    def _keys(self) -> "EncryptionKeys":
+    def keys_in_force(self) -> "EncryptionKeys":
+        """Return the keys; those of the current runtime unless others were given."""
         from shared.security import EncryptionKeys
 
         return self.keys() if self.keys is not None else current().get(EncryptionKeys)
@@ -59,11 +60,11 @@ class EncryptedString(TypeDecorator[str]):
         if not isinstance(value, str):
             msg = f"an encrypted text is a str, got {type(value).__name__}"  # type: ignore[unreachable]
             raise ValidationError(msg)
-        return encrypt(value, self._keys(), purpose=self.purpose)
+        return encrypt(value, self.keys_in_force(), purpose=self.purpose)
 
     def process_result_value(self, value: Any, dialect: Dialect | None) -> str | None:
         """Return what came back, in plain text."""
         from shared.security import decrypt_text
 
         del dialect
-        return None if value is None else decrypt_text(value, self._keys(), purpose=self.purpose)
+        return None if value is None else decrypt_text(value, self.keys_in_force(), purpose=self.purpose)
