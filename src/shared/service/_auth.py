@@ -49,15 +49,23 @@ def _named(name: str, service: "Service") -> "Authenticator":
         BearerAuthenticator,
         GatewayAuthenticator,
         SessionAuthenticator,
+        get_api_keys,
+        get_async_api_keys,
+        get_async_sessions,
         get_session_cookie,
+        get_sessions,
     )
 
     settings = service.settings
     if name == "bearer":
         return BearerAuthenticator()
     if name == "api_key":
+        # Made now, although it is looked up with each request: a pepper that is missing
+        # must end the start, and not the first call of a customer.
+        _ = get_api_keys() if service.kind == "flask" else get_async_api_keys()
         return ApiKeyAuthenticator()
     if name == "session":
+        _ = get_sessions() if service.kind == "flask" else get_async_sessions()
         trusted = tuple(settings.security.CSRF_TRUSTED_ORIGINS)
         return SessionAuthenticator(cookie=get_session_cookie(), trusted_origins=trusted)
     if name == "gateway":

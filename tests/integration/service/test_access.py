@@ -525,6 +525,12 @@ def test_a_way_that_cannot_be_is_refused_at_start(names, settings, own_runtime):
         install(Flask("a"), service="access", authenticators=names)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pepper_that_is_too_short_ends_the_start(kind, own_runtime):
+    with override_settings(API_KEY_PEPPER="short"), pytest.raises(ConfigurationError, match="pepper"):
+        install(KINDS[kind][0](), service="access", authenticators=["api_key"])
+
+
 def test_ways_without_the_request_layer_are_refused_at_start(own_runtime):
     with pytest.raises(ConfigurationError, match="request layer"):
         install(Flask("a"), service="access", authenticators=["bearer"], without=["request_layer"])
