@@ -396,3 +396,83 @@ def test_long_hostile_sql_is_read_in_time():
 )  # fmt: skip
 def test_a_default_is_known_by_what_it_calls(expression, kind):
     assert parse_default(expression) == kind
+
+
+# --- more ways to write the same -------------------------------------------------------
+
+SPELLINGS = {
+    "foreign-key-validates": "op.add_column('orders', sa.Column('a', sa.Integer, sa.ForeignKey('users.id')))",
+    "check-validates": "op.add_column('orders', sa.Column('a', sa.Integer, sa.CheckConstraint('a > 0')))",
+    "index-not-concurrent": "op.add_column('orders', sa.Column('a', sa.Integer, index=True))",
+    "add-unique-column": "op.add_column('orders', sa.Column('a', sa.Integer, unique=True))",
+    "data-unbatched": "op.execute(sa.update(sa.table('orders', sa.column('note'))).values(note='x'))",
+    "foreign-key-without-index": "tools.add_foreign_key('fk', 'orders', ['note'], 'users', ['name'])",
+    "drop-column": "op.execute('ALTER TABLE public.\"orders\" DROP COLUMN IF EXISTS note')",
+    "rename-column": "op.execute('ALTER TABLE orders RENAME note TO remark')",
+    "set-not-null": "op.execute('ALTER TABLE ONLY orders ALTER COLUMN note SET NOT NULL, ADD COLUMN a numeric(10,2)')",
+    "unique-not-by-index": "op.execute('ALTER TABLE orders ADD CONSTRAINT u UNIQUE (note)')",
+    "type-change": "op.execute('ALTER TABLE orders ALTER note TYPE varchar(5) USING left(note, 5)')",
+    "primary-key-not-by-index": "op.execute('ALTER TABLE orders ADD PRIMARY KEY (note)')",
+}
+
+
+@pytest.mark.parametrize("rule", list(SPELLINGS))
+def test_another_spelling_is_found_as_well(orders, rule):
+    orders.add("svc_0002", SPELLINGS[rule], "op.execute('SELECT 1')")
+
+    assert rule in rules(orders)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "op.bulk_insert(sa.table('orders', sa.column('note')), [{'note': 'x'}])",
+        "op.execute(sa.insert(sa.table('orders', sa.column('note'))).values(note='x'))",
+        "op.execute(sa.text('SELECT 1'))",
+        "op.create_table_comment('orders', 'x')",
+        "op.drop_constraint('ck', 'orders')",
+        "op.execute('ALTER TABLE orders ADD COLUMN a int REFERENCES users (id)')",
+        "op.execute('GRANT SELECT ON orders TO reader')",
+        "op.execute('ALTER TABLE orders ADD CONSTRAINT u UNIQUE USING INDEX ix')",
+    ],
+)
+def test_what_hurts_nobody_passes_in_every_spelling(orders, body):
+    orders.add("svc_0002", body, "op.execute('SELECT 1')")
+
+    assert rules(orders) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "free"),
+    [
+        ("varchar(10)", "varchar(20)", True), ("varchar(20)", "varchar(10)", False), ("varchar", "text", True),
+        ("varbit(8)", "bit varying(9)", True), ("varbit(8)", "varbit(7)", False), ("cidr", "inet", True),
+        ("timestamp(3)", "timestamptz(6)", True), ("timestamptz(3)", "timestamptz(0)", False),
+        ("numeric(10,2)", "numeric(10,3)", False), ("numeric", "numeric(10,2)", False), ("int4", "integer", True),
+        ("integer", "bigint", False), (None, "text", False), ("text", None, False), ("mood", "mood", True),
+        ("int[]", "text", False), ("time(3)", "time(6)", True), ("char(5)", "char(6)", False),
+    ],
+)  # fmt: skip
+def test_a_type_change_is_free_when_the_server_only_notes_it(old, new, free):
+    from shared.database.migrations._effects import is_free_type_change
+
+    assert is_free_type_change(old, new) == free
+
+
+def test_what_was_made_before_is_forgotten_with_its_table(orders):
+    orders.add(
+        "svc_0002",
+        "op.rename_table('orders', 'purchases')\nop.drop_table('purchases')",
+        "pass",
+        phase="contract",
+    )
+    orders.add(
+        "svc_0003", "op.create_table('purchases', sa.Column('id', sa.Integer))", "op.drop_table('purchases')"
+    )
+    orders.add(
+        "svc_0004", "op.alter_column('purchases', 'id', type_=sa.BigInteger())", "op.execute('SELECT 1')"
+    )
+
+    (hit,) = [each for each in found(orders).findings if each.rule == "type-change"]
+
+    assert "integer to bigint" in hit.message

@@ -17,6 +17,11 @@ DRIVERS = {"sqlite": ("", "+pysqlite", "+aiosqlite"), "postgres": ("", "+psycopg
 LIBRARY = {"database_outbox", "database_inbox", "database_idempotency"}
 
 
+def library(target, **options) -> Migrations:
+    """One room is enough for the rules of a run."""
+    return Migrations(target, MigrationChain.library(["database"]), **options)
+
+
 def tables(engine) -> set[str]:
     return set(inspect(engine).get_table_names())
 
@@ -29,7 +34,7 @@ def with_driver(url: str, driver: str) -> str:
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["plain", "synchronous driver", "asynchronous driver"])
 def test_the_library_goes_up_and_down_over_every_driver(database_url, shared_engine, number, engine_for):
     url = with_driver(database_url, DRIVERS[shared_engine][number])
-    migrations = Migrations(url)
+    migrations = library(url)
 
     up = migrations.upgrade()
     check, present = migrations.check(), tables(engine_for(database_url))
@@ -42,9 +47,9 @@ def test_the_library_goes_up_and_down_over_every_driver(database_url, shared_eng
 
 
 def test_an_upgrade_that_is_done_does_nothing(database_url):
-    Migrations(database_url).upgrade()
+    library(database_url).upgrade()
 
-    assert Migrations(database_url).upgrade() == []
+    assert library(database_url).upgrade() == []
 
 
 @pytest.mark.parametrize("kind", ["engine", "connection", "database"])
@@ -53,7 +58,7 @@ def test_an_open_engine_connection_or_database_is_used(database_url, engine_for,
     with Database(database_url) as database, engine.connect() as connection:
         target = {"engine": engine, "connection": connection, "database": database}[kind]
 
-        Migrations(target).upgrade()
+        library(target).upgrade()
 
         assert tables(engine) >= LIBRARY
 
@@ -64,13 +69,13 @@ def test_an_asynchronous_engine_is_used_inside_and_outside_of_a_loop(database_ur
     async def inside():
         engine = create_async_engine(url)
         async with engine.connect():  # its pool belongs to this loop
-            applied = Migrations(engine).upgrade()
+            applied = library(engine).upgrade()
         await engine.dispose()
         return applied
 
     assert asyncio.run(inside())
     engine = create_async_engine(url)
-    assert Migrations(engine).check().ok
+    assert library(engine).check().ok
     asyncio.run(engine.dispose())
     assert tables(engine_for(database_url)) >= LIBRARY
 
@@ -102,19 +107,19 @@ def test_alembic_itself_runs_the_environment_with_what_it_is_given(
 
 def test_something_that_is_no_database_is_refused():
     with pytest.raises(InvalidArgumentError, match="got int"):
-        Migrations(7).upgrade()
+        library(7).upgrade()
 
 
 def test_the_message_about_a_wrong_address_holds_no_password():
     with pytest.raises(Exception, match="cannot reach|refused") as caught:
-        Migrations("postgresql://user:hunter22@127.0.0.1:1/nothing").upgrade()
+        library("postgresql://user:hunter22@127.0.0.1:1/nothing").upgrade()
 
     assert "hunter22" not in str(caught.value)
 
 
 def test_an_unknown_revision_is_our_error(sqlite_url):
     with pytest.raises(MigrationError, match="nowhere"):
-        Migrations(sqlite_url).upgrade("nowhere")
+        library(sqlite_url).upgrade("nowhere")
 
 
 def test_a_revision_that_fails_leaves_nothing_behind(database_url, orders, engine_for):
@@ -130,11 +135,11 @@ def test_a_revision_that_fails_leaves_nothing_behind(database_url, orders, engin
 
 def test_each_service_has_its_own_schema(postgres_url, engine_for):
     for schema in ("one", "two"):
-        migrations = Migrations(postgres_url, schema=schema)
+        migrations = library(postgres_url, schema=schema)
         migrations.upgrade()
         assert migrations.check().ok
 
-    Migrations(f"{postgres_url}&schema=one").downgrade("base")
+    library(f"{postgres_url}&schema=one").downgrade("base")
 
     inspector = inspect(engine_for(postgres_url))
     assert not set(inspector.get_table_names(schema="one")) & LIBRARY
@@ -143,7 +148,7 @@ def test_each_service_has_its_own_schema(postgres_url, engine_for):
 
 
 def test_the_schema_is_in_the_sql_that_is_printed(postgres_url):
-    sql = Migrations(postgres_url, schema="one").sql()
+    sql = library(postgres_url, schema="one").sql()
 
     assert 'SET search_path TO "one"' in sql
 
@@ -151,8 +156,8 @@ def test_the_schema_is_in_the_sql_that_is_printed(postgres_url):
 def test_sql_is_printed_without_touching_a_database():
     url = "postgresql://nobody@127.0.0.1:1/nowhere"
 
-    up = Migrations(url).sql()
-    down = Migrations(url).sql("database_0001:base", down=True)
+    up = library(url).sql()
+    down = library(url).sql("database_0001:base", down=True)
 
     assert "CREATE TABLE database_outbox" in up
     assert "INSERT INTO shared_alembic_version" in up
@@ -162,7 +167,7 @@ def test_sql_is_printed_without_touching_a_database():
 def test_the_sql_that_is_printed_does_what_the_command_does(
     database_url, engine_for, tmp_path, shared_engine
 ):
-    sql = Migrations(database_url).sql()
+    sql = library(database_url).sql()
     engine = engine_for(database_url)
 
     if shared_engine == "sqlite":
@@ -172,7 +177,7 @@ def test_the_sql_that_is_printed_does_what_the_command_does(
         with engine.connect() as connection:
             connection.exec_driver_sql(sql.replace("%", "%%"))
 
-    assert Migrations(database_url).check().ok
+    assert library(database_url).check().ok
 
 
 def test_sql_of_a_downgrade_needs_its_start():
@@ -181,7 +186,7 @@ def test_sql_of_a_downgrade_needs_its_start():
 
 
 def test_a_stamp_says_it_without_doing_it(database_url, engine_for):
-    migrations = Migrations(database_url)
+    migrations = library(database_url)
 
     migrations.stamp("heads")
 
@@ -279,7 +284,7 @@ def test_the_wait_for_another_process_has_an_end(postgres_url, engine_for):
     with engine.connect() as holder, migration_lock(holder, timeout=1):
         options = MigrationOptions(queue_timeout=0)
         with pytest.raises(LockTimeoutError, match="another process"):
-            Migrations(postgres_url, options=options).upgrade()
+            library(postgres_url, options=options).upgrade()
 
 
 def test_the_lock_is_free_after_a_failure(database_url, service):
@@ -292,7 +297,7 @@ def test_the_lock_is_free_after_a_failure(database_url, service):
 
 
 def test_the_lock_file_is_gone_after_the_run(sqlite_url, tmp_path):
-    Migrations(sqlite_url).upgrade()
+    library(sqlite_url).upgrade()
 
     assert [path.name for path in tmp_path.iterdir() if "lock" in path.name] == []
 
@@ -352,18 +357,24 @@ def test_a_given_connection_has_its_own_limits_back(postgres_url, engine_for):
         connection.exec_driver_sql("SET lock_timeout = '77ms'")
         connection.commit()
 
-        Migrations(connection).upgrade()
+        library(connection).upgrade()
 
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "77ms"
 
 
-def test_a_long_step_tells_who_is_in_its_way(migrated, orders, engine_for, monkeypatch):
+@pytest.mark.parametrize("kind", ["url", "engine", "connection", "database"])
+def test_a_long_step_tells_who_is_in_its_way(migrated, orders, engine_for, monkeypatch, kind):
     from shared.database.migrations import _runner, _watch
 
     orders.add("svc_0002", "op.add_column('orders', sa.Column('a', sa.Integer))")
     monkeypatch.setattr(_runner, "watched", lambda *a, **k: _watch.watched(*a, **k, interval=0.05))
     notes, told = [], threading.Event()
-    with engine_for(migrated).connect() as holder:
+    engine = engine_for(migrated)
+    with (
+        Database(migrated) as database,
+        engine.connect() as connection,
+        engine_for(migrated).connect() as holder,
+    ):
         holder.execute(text("LOCK TABLE orders"))
 
         def progress(step):
@@ -373,8 +384,9 @@ def test_a_long_step_tells_who_is_in_its_way(migrated, orders, engine_for, monke
                     told.set()
                     holder.rollback()
 
-        options = MigrationOptions(lock_timeout=30)
-        Migrations(migrated, orders.chain, options=options, progress=progress).upgrade()
+        target = {"url": migrated, "engine": engine, "connection": connection, "database": database}[kind]
+        options = MigrationOptions(lock_timeout=60)
+        Migrations(target, orders.chain, options=options, progress=progress).upgrade()
 
     assert notes
 
@@ -401,7 +413,7 @@ def test_limits_in_the_callers_transaction_end_with_it(postgres_url, engine_for)
         connection.commit()
         connection.execute(text("SELECT 1"))
 
-        Migrations(connection).upgrade()
+        library(connection).upgrade()
         inside = connection.exec_driver_sql("SHOW lock_timeout").scalar()
         connection.commit()
 
@@ -421,7 +433,7 @@ def test_sql_is_printed_for_whatever_is_given(sqlite_url, engine_for, kind):
             "database": database,
         }
 
-        assert "CREATE TABLE database_outbox" in Migrations(given[kind]).sql()
+        assert "CREATE TABLE database_outbox" in library(given[kind]).sql()
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql+asyncpg", "postgresql+psycopg"])
@@ -447,4 +459,4 @@ def test_a_stamp_forgets_what_nobody_knows_when_asked_to(database_url, orders, e
 
 def test_a_phase_that_does_not_exist_is_our_error(sqlite_url):
     with pytest.raises(InvalidArgumentError, match="unknown phase 'later'"):
-        Migrations(sqlite_url).upgrade(phase="later")
+        library(sqlite_url).upgrade(phase="later")

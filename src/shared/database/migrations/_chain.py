@@ -166,7 +166,15 @@ class MigrationChain:
             >>> chain.heads(chain.script())
             ('database_0001',)
         """
-        return tuple(sorted(head for head in script.get_heads() if self.owns(script.get_revision(head))))
+        heads = {head for head in script.get_heads() if self.owns(script.get_revision(head))}
+        implied: set[str] = set()  # another one depends on them, so they come along
+        queue = [parent for head in heads for parent in parents_of(script.get_revision(head))]
+        while queue:
+            parent = queue.pop()
+            if parent not in implied:
+                implied.add(parent)
+                queue.extend(parents_of(script.get_revision(parent)))
+        return tuple(sorted(heads - implied))
 
     def config(self, **attributes: Any) -> "Config":
         """Return a configuration for Alembic with *attributes*, from the ini when there is one.

@@ -188,7 +188,7 @@ _ALIASES: Final = {
     "timestamp": "timestamp without time zone", "timetz": "time with time zone",
     "time": "time without time zone", "varbit": "bit varying",
 }  # fmt: skip
-_TYPE: Final = re.compile(r"^([a-z_ ]+?)\s*(?:\(([\d,\s]+)\))?\s*((?:with|without) time zone)?$")
+_TYPE: Final = re.compile(r"^([a-z_][a-z_0-9 ]*?)\s*(?:\(([\d,\s]+)\))?\s*((?:with|without) time zone)?$")
 _TIMES: Final = {"timestamp without time zone", "timestamp with time zone"}
 _OPEN: Final = {"character varying": "text"}
 

@@ -47,6 +47,7 @@ def _limits(connection: Connection, options: MigrationOptions) -> Iterator[None]
         "lock_timeout": f"{max(1, int(options.lock_timeout * 1000))}ms",
         "statement_timeout": f"{int(options.statement_timeout * 1000)}ms",
         "idle_in_transaction_session_timeout": "0",
+        "application_name": "shared-migrations",
     }
     outside = not connection.in_transaction()
     before = {
