@@ -11,9 +11,7 @@ from shared.errors import ValidationError
 
 _MAX_INPUT: Final = 65_536
 #: What has an option of its own.
-_OPTIONS: Final = frozenset(
-    {"audience", "email", "expires_in", "family", "permissions", "roles", "user_id"}
-)
+_OPTIONS: Final = frozenset({"audience", "email", "expires_in", "family", "permissions", "roles", "user_id"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

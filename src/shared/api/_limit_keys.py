@@ -19,6 +19,7 @@ KeyPart: TypeAlias = str | Callable[[Exchange], str | None]
 _NAMES: Final = ("api_key", "client", "everybody", "principal", "route")
 _NETWORK_BITS: Final = 64  # what one subscriber has of IPv6 at least; single addresses cost nothing
 _MAX_HOPS: Final = 32
+_LONGEST_TEXT: Final = 128
 
 
 class ClientAddress:
@@ -132,7 +133,7 @@ class LimitKeys:
     def _part(self, exchange: Exchange, part: KeyPart) -> str | None:
         if not isinstance(part, str):
             text = part(exchange)
-            return None if text is None else f"of:{text}"
+            return None if text is None else f"of:{_bounded(str(text))}"
         if part == "principal":
             return self._principal(exchange)
         if part == "client":
@@ -149,7 +150,12 @@ class LimitKeys:
         if who is None:  # nobody known: by address, or strangers would share one limit
             return network_key(self._address.of(exchange))
         named = who if isinstance(who, str) else getattr(who, "user_id", None) or getattr(who, "id", None)
-        return f"user:{who if named is None else named}"
+        return f"user:{_bounded(str(who if named is None else named))}"
+
+
+def _bounded(text: str) -> str:
+    """Return *text*, or what stands for it when it is longer than a key should be."""
+    return text if len(text) <= _LONGEST_TEXT else _digest(text)
 
 
 def _digest(secret: str) -> str:

@@ -22,9 +22,9 @@ KINDS = ["sliding_window", "gcra", "sub_buckets", "fixed_window"]
 SECOND = 1_000_000
 limits = st.builds(RateLimit, permits=st.integers(1, 12), per=st.sampled_from([0.5, 1.0, 60.0, 3600.0]))
 # Steps as sixteenths of the period: boundaries are met, and whole microseconds stay whole.
-requests = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), min_size=1, max_size=25)
+requests = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), min_size=1, max_size=20)
 with_io = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

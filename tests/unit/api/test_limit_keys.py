@@ -142,6 +142,16 @@ def test_a_principal_cannot_look_like_an_address():
     assert stranger != user
 
 
+@pytest.mark.parametrize(
+    "by", ["principal", lambda exchange: exchange.context.principal], ids=["principal", "own"]
+)
+def test_a_key_is_never_longer_than_a_store_likes(by):
+    found = {keys.of(Asked(principal=end * 100_000), key_parts(by)) for end in "ab"}
+
+    assert len(found) == 2
+    assert all(len(key) < 50 for key in found)
+
+
 def test_an_api_key_is_told_only_by_its_digest():
     key = keys.of(Asked(headers={"x-api-key": "sk-secret"}), ("api_key",))
 
