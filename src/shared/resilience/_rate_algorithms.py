@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from shared.errors import InvalidArgumentError
 from shared.resilience._checks import whole
 from shared.resilience._rate_limit import RateDecision, RateLimit
+from shared.resilience._rate_numbers import broken_state, state_numbers
 
 __all__ = ["GCRA", "FixedWindow", "RateAlgorithm", "SlidingWindow", "SubBuckets", "rate_algorithm"]
 
@@ -60,18 +61,6 @@ class RateAlgorithm(Protocol[S]):
         Raises:
             InvalidArgumentError: These are not the numbers of such a state.
         """
-
-
-def _broken(numbers: object) -> InvalidArgumentError:
-    return InvalidArgumentError(f"not a state of this algorithm: {numbers!r}"[:200])
-
-
-def _numbers(numbers: Any) -> list[float]:
-    if not isinstance(numbers, list) or not all(
-        isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers
-    ):
-        raise _broken(numbers)
-    return [float(n) for n in numbers]
 
 
 class SlidingWindowState:
@@ -149,11 +138,11 @@ class SlidingWindow:
 
     def load(self, numbers: list[float]) -> SlidingWindowState:
         """Return the state written down."""
-        values = _numbers(numbers)
+        values = state_numbers(numbers)
         pairs = list(zip(values[::2], values[1::2], strict=False))
         ordered = all(a <= b for (a, _), (b, _) in itertools.pairwise(pairs))
         if len(values) % 2 or not ordered or any(count < 1 or count != int(count) for _, count in pairs):
-            raise _broken(numbers)
+            raise broken_state(numbers)
         state = SlidingWindowState()
         state.grants.extend((moment, int(count)) for moment, count in pairs)
         state.used = sum(count for _, count in state.grants)
@@ -213,9 +202,9 @@ class GCRA:
 
     def load(self, numbers: list[float]) -> list[float]:
         """Return the state written down."""
-        values = _numbers(numbers)
+        values = state_numbers(numbers)
         if len(values) > 1:
-            raise _broken(numbers)
+            raise broken_state(numbers)
         return values or self.new()
 
 
@@ -286,7 +275,10 @@ class SubBuckets:
 
     def _leaves(self, index: int, now: float) -> float:
         """Return the seconds until the slice counts no more: its last moment plus the period."""
-        return max(0.0, (index + 1 + self.buckets) * self.width - now)
+        first = index + 1 + self.buckets
+        wait = max(0.0, first * self.width - now)
+        # The product is rounded: at that very moment the division may still give the slice before.
+        return wait if (now + wait) // self.width >= first else wait + _HAIR
 
     def _reset(self, state: SubBucketsState, now: float) -> float:
         return self._leaves(next(reversed(state.counts)), now) if state.counts else 0.0
@@ -308,9 +300,9 @@ class SubBuckets:
 
     def load(self, numbers: list[float]) -> SubBucketsState:
         """Return the state written down."""
-        values = _numbers(numbers)
+        values = state_numbers(numbers)
         if len(values) % 2 or any(n != int(n) for n in values) or any(n < 1 for n in values[1::2]):
-            raise _broken(numbers)
+            raise broken_state(numbers)
         state = self.new()
         state.counts = dict(sorted(zip(map(int, values[::2]), map(int, values[1::2]), strict=True)))
         state.used = sum(state.counts.values())
@@ -365,11 +357,11 @@ class FixedWindow:
 
     def load(self, numbers: list[float]) -> list[float]:
         """Return the state written down."""
-        values = _numbers(numbers)
+        values = state_numbers(numbers)
         if not values:
             return self.new()
         if len(values) != 2 or values[0] != int(values[0]) or values[1] != int(values[1]) or values[1] < 1:
-            raise _broken(numbers)
+            raise broken_state(numbers)
         return values
 
 

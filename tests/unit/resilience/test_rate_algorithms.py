@@ -1,5 +1,7 @@
 """The laws of the algorithms: what is granted, and what is said about the rest."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,21 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
 def test_the_number_of_buckets_must_be_whole():
     with pytest.raises(InvalidArgumentError):
         SubBuckets(RateLimit("5/minute"), buckets=0)
+
+
+@given(
+    start=st.integers(1_600_000_000_000_000, 1_900_000_000_000_000),
+    per=st.sampled_from([0.3, 1.0, 7.0, 60.0]),
+)
+def test_sub_buckets_grant_what_they_promised_also_on_the_edge_of_a_slice(start, per):
+    algorithm = SubBuckets(RateLimit(permits=1, per=per), buckets=60)
+    state = algorithm.new()
+    algorithm.hit(state, start / 1e6)
+    refused = algorithm.hit(state, start / 1e6)
+    edge = start + math.ceil(refused.retry_after * 1e6) - 1  # the last microsecond of the slice, or near it
+
+    while not (answer := algorithm.hit(state, edge / 1e6)).allowed:
+        assert answer.retry_after > 0
+        edge += math.ceil(answer.retry_after * 1e6)
+
+    assert edge <= start + math.ceil(refused.retry_after * 1e6) + 1
