@@ -16,12 +16,14 @@ ENDLESS = {
     "postgresql": "select pg_sleep(600)",
 }
 SOON = 0.3  # seconds
+LONG = 3000.0  # seconds; what a writer of SQLite waits by default in these tests
 PATIENCE = 60.0  # seconds on a busy machine; the statements above would take far longer
 
 
 @pytest.fixture
 def db(url, events):
-    with Database(url, options=DatabaseOptions(pool_size=1, max_overflow=0), events=events) as database:
+    options = DatabaseOptions(pool_size=1, max_overflow=0, busy_timeout=LONG)
+    with Database(url, options=options, events=events) as database:
         yield database
 
 
@@ -36,7 +38,7 @@ def test_a_statement_that_runs_on_is_stopped_at_the_deadline(db, system):
 
     with (
         Deadline.after(SOON).scope(),
-        pytest.raises(DeadlineExceededError, match="was stopped: the deadline passed") as caught,
+        pytest.raises(DeadlineExceededError, match="the deadline passed") as caught,
         db.read() as session,
     ):
         session.execute(text(ENDLESS[system]))
@@ -81,7 +83,7 @@ def test_nothing_is_begun_once_time_is_up_and_that_is_told(db, events):
 
     with (
         request_context(deadline=time.monotonic() - 1.0),
-        pytest.raises(DeadlineExceededError, match="was not begun: the deadline passed 1"),
+        pytest.raises(DeadlineExceededError, match="was not begun"),
         db.read() as session,
     ):
         session.execute(text("select 1"))
@@ -90,10 +92,10 @@ def test_nothing_is_begun_once_time_is_up_and_that_is_told(db, events):
 
 
 def test_the_limit_ends_with_the_deadline(db, system):
-    default = {"sqlite": 5000, "postgresql": "0"}[system]
-    with Deadline.after(2.0).scope(), db.read() as session:
+    default = {"sqlite": LONG * 1000, "postgresql": "0"}[system]
+    with Deadline.after(600.0).scope(), db.read() as session:
         session.scalar(text("select 1"))
-    with Deadline.after(2.0).scope(), db.transaction() as session:
+    with Deadline.after(600.0).scope(), db.transaction() as session:
         session.scalar(text("select 1"))
 
     with db.read() as session:
@@ -104,10 +106,10 @@ def test_the_limit_ends_with_the_deadline(db, system):
 
 def test_the_limit_ends_within_a_transaction_when_its_scope_does(db, system):
     with db.transaction() as session:
-        with Deadline.after(2.0).scope():
+        with Deadline.after(600.0).scope():
             session.scalar(text("select 1"))
 
-        assert limit(session, system) in {5000, "0"}
+        assert limit(session, system) in {LONG * 1000, "0"}
 
 
 def test_a_limit_of_the_server_that_comes_first_stays(shared_postgres_database):
