@@ -94,7 +94,7 @@ REQUEST = Table(
         Case(BARE, partial(bare, AsgiDriver, _apps.starlette), kind="floor"),
         Case(
             METRICS,
-            partial(ours, "logging", "access_log", "security_headers", "body_limit", "errors"),
+            partial(ours, "logging", "access_log", "security_headers", "body_limit", "rate_limits", "errors"),
             kind="ours",
         ),
         Case(LAYER, ours, kind="ours"),

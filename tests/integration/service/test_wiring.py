@@ -10,11 +10,12 @@ import threading
 import time
 
 import pytest
+from opentelemetry import trace as otel
 from sqlalchemy import text
 
 from shared.auth import Authenticator, Principal
 from shared.config import Settings
-from shared.context import TraceContext
+from shared.context import TraceContext, current_context
 from shared.database import get_database
 from shared.monitoring import ErrorTracker, SpanKind, get_error_tracker, get_tracer
 from shared.resilience import HttpCall, get_breakers
@@ -22,6 +23,7 @@ from shared.runtime import use
 from shared.service import install, installed, uninstall, worker
 from shared.service._process import _pools
 from shared.testing import ApiClient
+from tests.unit.monitoring.test_otel import Provider
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -334,3 +336,24 @@ def test_the_open_breaker_of_a_critical_dependency_makes_the_service_unready(mak
         get_breakers().get("payments").force_open()
 
     assert (before, degraded, client.get("/ready").status) == (200, 200, 503)
+
+
+# --- beside OpenTelemetry ------------------------------------------------------------------------------
+
+
+def test_spans_go_to_opentelemetry_where_the_process_has_configured_it(monkeypatch):
+    provider = Provider()
+    monkeypatch.setattr(otel, "_TRACER_PROVIDER", provider)
+    with worker("billing", without=["logging"]) as billing, billing.task("send invoices"):
+        trace = current_context().trace
+        billing.runtime.events.emit(HttpCall("payments", "GET", "/charges", 200, 0.1, None, trace.child()))
+
+    call, task = provider.ended
+    assert (task.name, call.name) == ("send invoices", "GET /charges")
+    assert call.parent.span_id == task.get_span_context().span_id
+
+
+@pytest.mark.parametrize("part", ["tracing", "event_loop", "report", "redis", "database"])
+def test_each_part_can_be_left_out_of_a_worker(part):
+    with worker("billing", without=["logging", part]) as billing:
+        assert billing.explain().part(part).reason == f"without={part!r}"
