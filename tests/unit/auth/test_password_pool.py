@@ -18,7 +18,7 @@ def pool():
 
 async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(pool):
     go = threading.Event()
-    running = [asyncio.create_task(pool.run(go.wait)) for _ in range(2)]
+    running = [asyncio.create_task(pool.run(lambda: go.wait(30))) for _ in range(2)]
     await asyncio.sleep(0)
 
     with pytest.raises(ServiceUnavailableError) as caught:
@@ -44,7 +44,7 @@ async def test_what_the_work_raises_reaches_the_caller_and_makes_room(pool):
 
 async def test_a_caller_that_gives_up_while_waiting_makes_room(pool):
     go = threading.Event()
-    first = asyncio.create_task(pool.run(go.wait))
+    first = asyncio.create_task(pool.run(lambda: go.wait(30)))
     second = asyncio.create_task(pool.run(lambda: 2))
     await asyncio.sleep(0)
 
