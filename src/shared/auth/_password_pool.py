@@ -24,7 +24,8 @@ class HashingPool:
     Thread-safe and fork-safe.
 
     Args:
-        threads: Hashes at the same time; the number of cores, at most 4, when None.
+        threads: Hashes at the same time; one fewer than there are cores, 1 to 4, when
+            None: the event loop needs one for itself.
         max_waiting: Calls that may wait for a thread.
 
     Raises:
@@ -39,7 +40,7 @@ class HashingPool:
     """
 
     def __init__(self, *, threads: int | None = None, max_waiting: int = 256) -> None:
-        self.threads: int = min(4, os.cpu_count() or 1) if threads is None else threads
+        self.threads: int = min(4, max(1, (os.cpu_count() or 1) - 1)) if threads is None else threads
         self.max_waiting: int = max_waiting
         if self.threads < 1 or max_waiting < 1:
             msg = f"threads and max_waiting must be >= 1, got {self.threads} and {max_waiting}"

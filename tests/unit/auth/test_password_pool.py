@@ -82,3 +82,10 @@ async def test_a_forked_child_has_threads_of_its_own(pool):
 def test_a_pool_without_threads_or_queue_is_refused(wrong):
     with pytest.raises(InvalidArgumentError):
         HashingPool(**wrong)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(None, 1), (1, 1), (2, 1), (4, 3), (64, 4)])
+def test_a_core_is_left_to_the_event_loop(monkeypatch, cores, threads):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+
+    assert HashingPool().threads == threads
