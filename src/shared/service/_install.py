@@ -16,7 +16,7 @@ from shared.service._explain import Explanation, Part
 from shared.service._idempotency import add_idempotency
 from shared.service._limits import add_limits
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
-from shared.service._process import add_event_loop, add_report
+from shared.service._process import add_disks, add_event_loop, add_report
 from shared.service._redis import add_redis
 from shared.service._service import Service
 from shared.service._tracing import add_tracing
@@ -215,6 +215,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
     if add_metrics(service):
         add_http_metrics(app, service, face, pipeline)
     add_event_loop(service)
+    add_disks(service)
     add_database(service)
     add_redis(service)
     add_report(service)

@@ -5,16 +5,17 @@ import signal
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.monitoring import EventLoopMonitor, ReportOnSignal, RuntimeReport, get_metrics
+from shared.monitoring import EventLoopMonitor, ReportOnSignal, RuntimeReport, disk_check, get_metrics
 from shared.resilience import get_breakers, get_policies
 from shared.service._explain import Part
 
 if TYPE_CHECKING:
     from shared.service._service import Service
 
-__all__ = ["add_event_loop", "add_report"]
+__all__ = ["add_disks", "add_event_loop", "add_report"]
 
 _LOOP: Final = "lag of the event loop in health and metrics"
 _REPORT: Final = "SIGUSR2 writes a redacted report of the process to standard error"
@@ -45,6 +46,15 @@ def add_event_loop(service: "Service") -> None:
 
     service.on_start(begin)
     service.note(Part("event_loop", _LOOP))
+
+
+def add_disks(service: "Service") -> None:
+    """Watch the free space where the settings say; a full disk degrades, and never makes the service unready."""
+    paths = service.settings.monitoring.HEALTH_DISK_PATHS
+    for number, path in enumerate(paths, start=1):
+        name = "disk" if len(paths) == 1 else f"disk-{number}"
+        service.health.include(disk_check(path, name=name))
+        service.on_dismantle(partial(service.health.remove, name))
 
 
 def add_report(service: "Service") -> None:

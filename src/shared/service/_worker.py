@@ -19,7 +19,7 @@ from shared.service._errors import add_error_tracking
 from shared.service._explain import Explanation, Part
 from shared.service._observe import add_metrics, add_resilience
 from shared.service._probes import ProbeServer
-from shared.service._process import add_event_loop, add_report
+from shared.service._process import add_disks, add_event_loop, add_report
 from shared.service._redis import add_redis
 from shared.service._service import Service
 from shared.service._tracing import add_tracing
@@ -252,6 +252,7 @@ class Worker:
             add_resilience(service)
             add_metrics(service)
             add_event_loop(service)
+            add_disks(service)
             add_database(service)
             add_redis(service)
             add_report(service)

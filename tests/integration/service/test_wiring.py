@@ -357,3 +357,15 @@ def test_spans_go_to_opentelemetry_where_the_process_has_configured_it(monkeypat
 def test_each_part_can_be_left_out_of_a_worker(part):
     with worker("billing", without=["logging", part]) as billing:
         assert billing.explain().part(part).reason == f"without={part!r}"
+
+
+@pytest.mark.parametrize(("count", "names"), [(1, ["disk"]), (2, ["disk-1", "disk-2"]), (0, [])])
+def test_the_disks_of_the_settings_are_watched(make_app, tmp_path, count, names):
+    app = install(make_app(), Settings(ENVIRONMENT="testing", HEALTH_DISK_PATHS=[str(tmp_path)] * count))
+    health = installed(app).health
+
+    watched = [name for name in health.names if name.startswith("disk")]
+    uninstall(app)
+
+    assert watched == names
+    assert not [name for name in health.names if name.startswith("disk")]

@@ -211,6 +211,9 @@ class MonitoringSettings(Section):
     HEALTH_DETAILS: Annotated[Literal["always", "never", "internal"], LOWER] = setting(
         "internal", "Who sees the single checks: everybody, nobody, or callers from private networks."
     )
+    HEALTH_DISK_PATHS: list[str] = setting(
+        [], "Paths whose file systems are checked: degraded below a tenth free."
+    )
     DRAIN_DELAY_SECONDS: float = setting(
         5.0,
         "Time between failing readiness and refusing work on shutdown, in seconds.",
