@@ -49,7 +49,7 @@ def add_event_loop(service: "Service") -> None:
 
 
 def add_disks(service: "Service") -> None:
-    """Watch the free space where the settings say; a full disk degrades, and never makes the service unready."""
+    """Watch the free space where the settings say; a full disk degrades, never more."""
     paths = service.settings.monitoring.HEALTH_DISK_PATHS
     for number, path in enumerate(paths, start=1):
         name = "disk" if len(paths) == 1 else f"disk-{number}"

@@ -130,7 +130,9 @@ class CacheSettings(Section):
         expects="up to 100 letters, digits and any of _.:-",
     )
     CACHE_TTL_SECONDS: Seconds = setting(300.0, "Life of an entry whose writer does not say, in seconds.")
-    CACHE_MAX_ENTRIES: int = setting(10_000, "Entries kept in the memory of a process at most.", ge=0)
+    CACHE_MAX_ENTRIES: int = setting(
+        10_000, "Number of entries kept in the memory of a process at most.", ge=0
+    )
     CACHE_MAX_BYTES: int = setting(67_108_864, "Memory entries take in a process at most, in bytes.", ge=0)
     CACHE_MAX_STALENESS_SECONDS: Seconds = setting(
         5.0, "Longest time a process serves its own copy without asking Redis, in seconds."
