@@ -1,13 +1,13 @@
 """Make a FastAPI document tell the truth about errors."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from shared.api._models import ErrorBody, ErrorEnvelope, Problem
 from shared.constants import ERROR_MESSAGES, ErrorCode
 
-__all__ = ["with_errors", "with_health"]
+__all__ = ["with_errors", "with_health", "with_idempotency"]
 
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _SCHEMAS: Final = "#/components/schemas/"
@@ -27,7 +27,21 @@ _ERRORS: Final[dict[str, tuple[str, ErrorCode]]] = {
     "503": ("ServiceUnavailable", ErrorCode.SERVICE_UNAVAILABLE),
     "504": ("DeadlineExceeded", ErrorCode.DEADLINE_EXCEEDED),
 }
+_RETRY_AFTER: Final = {
+    "description": "Seconds until the same request is worth another try.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_HEADERS: Final[dict[ErrorCode, dict[str, Any]]] = {
+    ErrorCode.RATE_LIMIT_EXCEEDED: {
+        "Retry-After": _RETRY_AFTER,
+        "RateLimit": {"description": "Permits left, and seconds.", "schema": {"type": "string"}},
+        "RateLimit-Policy": {"description": "Quota and window of each limit.", "schema": {"type": "string"}},
+    },
+    ErrorCode.SERVICE_UNAVAILABLE: {"Retry-After": _RETRY_AFTER},
+}
 _MODELS: Final = (ErrorBody, ErrorEnvelope, Problem)
+# A bare key; the quotes of structured fields may stand around any printable text.
+_KEY: Final = r"^[!#-+\-./0-9:<-\[\]-~]+$"
 _ALWAYS: Final = ("400", "401", "403", "404", "429", "500", "503", "504")
 _WITH_BODY: Final = ("413", "415")
 
@@ -104,8 +118,10 @@ def _schemas(prefix: str) -> dict[str, Any]:
 
 
 def _response(code: ErrorCode, prefix: str) -> dict[str, Any]:
+    told = _HEADERS.get(code)
     return {
         "description": ERROR_MESSAGES[code],
+        **({} if told is None else {"headers": told}),
         "content": {
             "application/json": {"schema": {"$ref": f"{_SCHEMAS}{prefix}ErrorEnvelope"}},
             "application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}{prefix}Problem"}},
@@ -120,6 +136,35 @@ def with_health(document: dict[str, Any], paths: tuple[str, str, str]) -> dict[s
     names = ("Health", "Readiness", "Liveness")
     for path, name in zip(paths, names, strict=True):
         document["paths"].setdefault(path, {"get": _probe(name)})
+    return document
+
+
+def with_idempotency(
+    document: dict[str, Any], methods: Iterable[str], required: bool | Iterable[str]
+) -> dict[str, Any]:
+    """Return a copy of *document* in which operations of *methods* take an ``Idempotency-Key``."""
+    document = copy.deepcopy(document)
+    responses = document.setdefault("components", {}).setdefault("responses", {})
+    has_errors = "BadRequest" in responses
+    if has_errors:
+        prefix = _prefix(document["components"].get("schemas", {}))
+        responses.setdefault("Conflict", _response(ErrorCode.CONFLICT, prefix))
+    for path, operations in document.get("paths", {}).items():
+        for method in methods:
+            operation = operations.get(method.lower())
+            if operation is None:
+                continue
+            key = {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": required is True or (not isinstance(required, bool) and path in required),
+                "description": "Chosen by the caller, the same for every try of one request.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _KEY},
+            }
+            operation.setdefault("parameters", []).append(key)
+            if has_errors:
+                operation["responses"].setdefault("409", {"$ref": _RESPONSES + "Conflict"})
+                operation["responses"].setdefault("422", {"$ref": _RESPONSES + "ValidationError"})
     return document
 
 

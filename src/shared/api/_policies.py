@@ -18,6 +18,7 @@ _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:\*|[a-z0-9!#$&^_.+-]+)\Z").mat
 _EXPOSED: Final = (
     "Deprecation",
     "ETag",
+    "Idempotency-Replayed",
     "Link",
     "Location",
     "RateLimit",

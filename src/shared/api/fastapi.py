@@ -43,11 +43,12 @@ from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api._validation import describe_errors, validation_error
-from shared.api.starlette import EnvelopeResponse, add_idempotency, add_metrics_route, uninstall
+from shared.api.starlette import EnvelopeResponse, add_metrics_route, uninstall
 from shared.errors import SharedError
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
+    from shared.api._idempotency import Idempotency
     from shared.auth import Authenticators
     from shared.monitoring import DetailPolicy, HealthRegistry
 
@@ -187,6 +188,47 @@ def operations(app: FastAPI) -> tuple[tuple[str, str], ...]:
         [('GET', '/v1/orders/{id}')]
     """
     return _starlette.operations(app)
+
+
+def add_idempotency(app: FastAPI, idempotency: "Idempotency") -> None:
+    """Carry unsafe requests with an ``Idempotency-Key`` out once, and document the header.
+
+    As :func:`shared.api.starlette.add_idempotency`.
+
+    Args:
+        app: The application, before its first request.
+        idempotency: What decides; closing it is up to you.
+
+    Raises:
+        ConfigurationError: The layer is not installed.
+
+    Example:
+        >>> from fastapi import FastAPI
+        >>> from shared.api import Idempotency
+        >>> app = FastAPI()
+        >>> pipeline = install_layer(app)
+        >>> add_idempotency(app, Idempotency("memory://"))
+    """
+    _starlette.add_idempotency(app, idempotency)
+    record = installation(app)
+    if record.find("idempotency schema", None) is not None:
+        return
+    before = app.openapi
+    seen: list[Any] = [None, None]  # the document before, ours
+
+    def openapi() -> dict[str, Any]:
+        document = before()
+        if seen[0] is not document:
+            ours = _openapi.with_idempotency(document, idempotency.methods, idempotency.required)
+            seen[:] = document, ours
+        return seen[1]  # type: ignore[no-any-return]
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+    def undo() -> None:
+        app.openapi = before  # type: ignore[method-assign]
+
+    record.add("idempotency schema", openapi, undo)
 
 
 def add_health_routes(

@@ -44,8 +44,8 @@ PARTS: Final = (
     "time_limit",
     "auth",
     "rate_limits",
-    "idempotency",
     "errors",
+    "idempotency",
     "error_tracking",
     "resilience",
     "metrics",
@@ -203,13 +203,13 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
         service.wants("request_layer", "ids, access log, headers, limits")
     service.note(auth)
     service.note(limits)
-    add_idempotency(app, service, face)
     if service.wants("errors", "every error leaves as an envelope or problem details"):
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")
         service.note(Part("errors", "every error leaves as an envelope or problem details", settings=shown))
     if service.kind == "fastapi" and auth.enabled:
         document_auth(app, service, face)
+    add_idempotency(app, service, face)
     add_error_tracking(service)
     add_resilience(service)
     if add_metrics(service):

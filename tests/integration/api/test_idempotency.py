@@ -629,3 +629,31 @@ def test_a_lease_that_ran_out_is_told(make, caplog):
 
     assert service.post(key="k-1").status == 201
     assert "longer than its lease" in caplog.text
+
+
+# --- documents -------------------------------------------------------------------------------
+
+
+def test_the_document_names_the_header_where_it_is_read(runtime, lines):
+    app = fastapi_app(Work())
+    on_fastapi.install_layer(app, LayerOptions(), runtime=runtime, access=lines)
+    on_fastapi.install_error_handlers(app)
+    plain = app.openapi()
+    on_fastapi.add_idempotency(app, Idempotency(required=["/orders"]))
+
+    document = app.openapi()
+    post, read = document["paths"]["/orders"]["post"], document["paths"]["/orders"]["get"]
+    (header,) = post["parameters"]
+
+    assert (header["name"], header["in"], header["required"]) == ("Idempotency-Key", "header", True)
+    assert document["paths"]["/events"]["post"]["parameters"][-1]["required"] is False
+    assert "parameters" not in read
+    assert post["responses"]["409"] == {"$ref": "#/components/responses/Conflict"}
+    assert "Retry-After" in document["components"]["responses"]["TooManyRequests"]["headers"]
+    on_fastapi.uninstall(app)
+    assert "parameters" not in plain["paths"]["/orders"]["post"]
+
+
+@given(st.from_regex(r"[!#-+\-./0-9:<-\[\]-~]{1,255}", fullmatch=True))
+def test_every_key_the_document_allows_is_a_key(key):
+    assert idempotency_key(key) == key

@@ -1,6 +1,7 @@
 """``install()`` answers repeated requests once as the settings say."""
 
 import pytest
+from fastapi import FastAPI
 from flask import Flask
 
 from shared.config import Settings
@@ -69,3 +70,20 @@ def test_keys_can_be_left_out(app, part):
 
     assert numbers(app) == [1, 2]
     assert explain(app).part("idempotency").reason == f"without={part!r}"
+
+
+def test_the_document_of_an_installed_service_names_the_header():
+    app = FastAPI()
+
+    @app.post("/orders")
+    async def orders():
+        return {}
+
+    install(app, settings(IDEMPOTENCY_STORE="memory://", IDEMPOTENCY_REQUIRED="/orders"))
+
+    operation = app.openapi()["paths"]["/orders"]["post"]
+
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["Idempotency-Key"]
+    assert operation["responses"]["409"] == {"$ref": "#/components/responses/Conflict"}
+    assert app.openapi() is app.openapi()
+    uninstall(app)
