@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import inspect
 
 from shared.database.migrations import MigrationChain, Migrations, library_metadata, rehearse
+from tests.conformance.migrations._service import python
 
 ROOMS = MigrationChain.library().rooms
 
@@ -80,3 +81,20 @@ def test_the_sql_of_a_room_is_its_own():
 
     assert "monitoring_rollups" in sql
     assert "database_outbox" not in sql
+
+
+ORDER = """
+import sys
+from shared.database.migrations import Migrations
+print(*[step.revision for step in Migrations(sys.argv[1]).upgrade()])
+"""
+
+
+def test_the_order_of_the_rooms_is_the_same_in_every_process(tmp_path, monkeypatch):
+    orders = []
+    for seed in ("1", "2"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        with python(ORDER, f"sqlite:///{tmp_path / seed}.db") as process:
+            orders.append(process.stdout.read().split())
+
+    assert orders[0] == orders[1] != []

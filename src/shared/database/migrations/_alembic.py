@@ -27,8 +27,13 @@ __all__ = [
 
 
 def upgrade_steps(script: "ScriptDirectory", revision: str, heads: Any) -> list[Any]:
-    """Return the steps from *heads* up to *revision*."""
-    return list(script._upgrade_revs(revision, heads))
+    """Return the steps from *heads* up to *revision*; branches in the order of their names, every time."""
+    waiting = {step.revision.revision: step for step in script._upgrade_revs(revision, heads)}
+    ordered: list[Any] = []
+    while waiting:
+        ready = min(name for name, step in waiting.items() if not waiting.keys() & parents_of(step.revision))
+        ordered.append(waiting.pop(ready))
+    return ordered
 
 
 def downgrade_steps(script: "ScriptDirectory", revision: str, heads: Any) -> list[Any]:
