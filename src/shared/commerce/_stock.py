@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, insert, inspect, select, update
 from sqlalchemy.orm import Session
 
 from shared.commerce._tables_stock import InventoryItem, InventoryReservation
-from shared.database import Repository, utc_now
+from shared.database import Repository, utc_now, uuid7
 from shared.errors import (
     InsufficientStockError,
     InvalidStateError,
@@ -29,6 +29,10 @@ _OPTIONS: Final = {"synchronize_session": False, "populate_existing": True}
 _MAX_ON_HAND: Final = 2_000_000_000  # of a 32-bit column
 _Q: Final[Any] = bindparam("q")
 _ONE: Final = InventoryItem.variant_id == bindparam("v")
+_ITEM: Final[Any] = InventoryItem.__table__
+_RESERVATION: Final[Any] = InventoryReservation.__table__
+_KEEP: Final = insert(_RESERVATION)
+_KEY_OF: Final = inspect(InventoryItem).identity_key_from_primary_key
 _NEXT: Final[dict[str, Any]] = {"version": InventoryItem.version + 1}
 
 
@@ -37,14 +41,18 @@ def _change(*conditions: Any, **values: Any) -> Any:
     return statement.returning(InventoryItem).execution_options(**_OPTIONS)
 
 
+def _count(*conditions: Any, **values: Any) -> Any:
+    """Return a change that answers with the key alone: what happens often builds no object."""
+    statement = update(_ITEM).where(_ITEM.c.variant_id == bindparam("v"), *conditions)
+    return statement.values(**values, version=_ITEM.c.version + 1).returning(_ITEM.c.id)
+
+
 # One statement decides: nobody can come in between the question and the answer, at any
 # isolation level and on every engine. It locks the row as SELECT … FOR UPDATE would.
-_RESERVE: Final = _change(
-    InventoryItem.on_hand - InventoryItem.reserved >= _Q, reserved=InventoryItem.reserved + _Q
-)
-_GIVE_BACK: Final = _change(reserved=InventoryItem.reserved - _Q)
-_SELL: Final = _change(on_hand=InventoryItem.on_hand - _Q, reserved=InventoryItem.reserved - _Q)
-_RETURN: Final = _change(on_hand=InventoryItem.on_hand + _Q)
+_RESERVE: Final = _count(_ITEM.c.on_hand - _ITEM.c.reserved >= _Q, reserved=_ITEM.c.reserved + _Q)
+_GIVE_BACK: Final = _count(reserved=_ITEM.c.reserved - _Q)
+_SELL: Final = _count(on_hand=_ITEM.c.on_hand - _Q, reserved=_ITEM.c.reserved - _Q)
+_RETURN: Final = _count(on_hand=_ITEM.c.on_hand + _Q)
 _ADD: Final = _change(InventoryItem.on_hand + _Q <= _MAX_ON_HAND, on_hand=InventoryItem.on_hand + _Q)
 _REMOVE: Final = _change(
     InventoryItem.on_hand - InventoryItem.reserved >= _Q, on_hand=InventoryItem.on_hand - _Q
@@ -107,16 +115,26 @@ class Stock:
         *,
         expires_at: datetime | None,
         order_id: uuid.UUID | None = None,
-    ) -> list[InventoryReservation]:
-        """Reserve all of *lines* or nothing."""
+    ) -> list[dict[str, Any]]:
+        """Reserve all of *lines* or nothing; return the values of the reservations."""
+        session.flush()  # what the caller has added comes before
         found = []
         for variant, quantity in sorted(lines.items()):
-            item = _execute(session, _RESERVE, variant, quantity)
-            if item is None:
+            item_id = _recount(session, _RESERVE, variant, quantity)
+            if item_id is None:
                 raise _short(session, variant, quantity)
-            found.append(_reservation(item, quantity, "active", order_id=order_id, expires_at=expires_at))
-        session.add_all(found)
-        session.flush()
+            found.append(
+                {
+                    "id": uuid7(),
+                    "item_id": item_id,
+                    "variant_id": variant,
+                    "quantity": quantity,
+                    "state": "active",
+                    "order_id": order_id,
+                    "expires_at": expires_at,
+                }
+            )
+        session.execute(_KEEP, found)
         return found
 
     @staticmethod
@@ -141,9 +159,9 @@ class Stock:
         sold = _end_order(session, order_id, "confirmed", "returned")
         for variant in sorted(held | sold):
             if held[variant]:
-                _execute(session, _GIVE_BACK, variant, held[variant])
+                _recount(session, _GIVE_BACK, variant, held[variant])
             if sold[variant]:
-                _execute(session, _RETURN, variant, sold[variant])
+                _recount(session, _RETURN, variant, sold[variant])
         return (held + sold).total()
 
     @staticmethod
@@ -153,10 +171,17 @@ class Stock:
         held = _end_order(session, order_id, "active", "confirmed")
         for variant in sorted(lost | held):
             if held[variant]:
-                _execute(session, _SELL, variant, held[variant])
+                _recount(session, _SELL, variant, held[variant])
             if lost[variant]:
                 item = Stock.remove(session, variant, lost[variant])
-                session.add(_reservation(item, lost[variant], "confirmed", order_id=order_id))
+                kept = InventoryReservation(
+                    item_id=item.id,
+                    variant_id=variant,
+                    quantity=lost[variant],
+                    state="confirmed",
+                    order_id=order_id,
+                )
+                session.add(kept)
         session.flush()
 
     @staticmethod
@@ -175,18 +200,22 @@ class Stock:
             row.state = "expired"
         session.flush()
         for variant, quantity in sorted(_pieces(rows).items()):
-            _execute(session, _GIVE_BACK, variant, quantity)
+            _recount(session, _GIVE_BACK, variant, quantity)
         return len(rows)
-
-
-def _reservation(item: InventoryItem, quantity: int, state: str, **values: Any) -> InventoryReservation:
-    return InventoryReservation(
-        item_id=item.id, variant_id=item.variant_id, quantity=quantity, state=state, **values
-    )
 
 
 def _execute(session: Session, statement: Any, variant: str, quantity: int) -> InventoryItem | None:
     found: InventoryItem | None = session.execute(statement, {"v": variant, "q": quantity}).scalar()
+    return found
+
+
+def _recount(session: Session, statement: Any, variant: str, quantity: int) -> uuid.UUID | None:
+    """Send a change that answers with the key; bring the object up to date when the session has it."""
+    found: uuid.UUID | None = session.execute(statement, {"v": variant, "q": quantity}).scalar()
+    if found is not None:
+        known = session.identity_map.get(_KEY_OF((found,)))
+        if known is not None:
+            session.refresh(known)
     return found
 
 
@@ -196,7 +225,7 @@ def _end(
     values = {"i": id, "before": before, "to": to, "now": utc_now()}
     row: InventoryReservation | None = session.execute(_CLOSE_ONE, values).scalar()
     if row is not None:
-        _execute(session, change, row.variant_id, row.quantity)
+        _recount(session, change, row.variant_id, row.quantity)
         return row
     row = reservations.get(session, id)
     session.refresh(row)

@@ -428,6 +428,20 @@ def test_a_serializable_transaction_is_repeated_as_a_whole(db, stock):
     assert (sold, levels(db)) == (8, (0, 0))
 
 
+def test_objects_of_the_callers_session_are_kept_up_to_date(db, stock):
+    with db.transaction() as session:
+        item = InventoryItem(variant_id="ticket", on_hand=5)
+        session.add(item)  # not yet sent
+        kept = stock.reserve("ticket", 2, session=session)
+        seen = [item.reserved]
+        stock.confirm(kept.id, session=session)
+        seen.append((item.on_hand, item.reserved))
+        item.on_hand += 1
+
+    assert seen == [2, (3, 0)]
+    assert levels(db) == (4, 0)
+
+
 def test_a_list_that_fails_in_the_middle_reserves_nothing(db, stock):
     stock.add_stock({"a": 3})
 
