@@ -60,7 +60,7 @@ def postgres(_postgres_tables):
 def _postgres_tables(shared_postgres):
     # A schema of its own: the database is shared with every other test of the worker.
     with Database(shared_postgres) as db, db.transaction() as session:
-        session.execute(text("create schema auth_tokens"))
+        session.execute(text("create schema if not exists auth_tokens"))
     joint = "&" if "?" in shared_postgres else "?"
     with Database(f"{shared_postgres}{joint}schema=auth_tokens") as db:
         Base.metadata.create_all(db.engine, tables=TABLES)

@@ -215,6 +215,7 @@ def test_threads_may_use_one_cache():
 # --- processes ------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_forked_child_finds_the_locks_open():
     tokens = service()
     token = tokens.create_access_token("u-1")
@@ -224,6 +225,7 @@ def test_a_forked_child_finds_the_locks_open():
 
     child = os.fork()
     if child == 0:
+        done = False
         try:
             done = tokens.revoke(token) and tokens.verify(token) is None
             done = done and tokens.verify(tokens.create_access_token("u-2")) is not None
