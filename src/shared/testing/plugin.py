@@ -33,9 +33,9 @@ from shared.testing._markers import pytest_configure  # noqa: F401
 if TYPE_CHECKING:
     from redis import Redis
 
+    from shared.auth import Principal
     from shared.cache import Cache
     from shared.config import ConnectionUrl, Settings
-    from shared.context import RequestContext
     from shared.resilience.testing import Chaos
     from shared.runtime import Runtime
     from shared.testing._client import ApiClient
@@ -162,25 +162,33 @@ def frozen_clock() -> "FrozenClock":
 
 
 @pytest.fixture
-def as_user() -> "Iterator[Callable[..., RequestContext]]":
+def as_user() -> "Iterator[Callable[..., Principal]]":
     """A function that makes somebody the principal of the context until the test ends.
 
-    ``as_user(principal, tenant=...)``; another call makes it somebody else. For code that
-    is called directly: a request of ``shared_client`` brings its own principal.
+    ``as_user("user-7", roles=["admin"], tenant="acme")``; takes what
+    :class:`shared.auth.Principal` takes, or one. Another call makes it somebody else.
+    For code that is called directly: a request of ``shared_client`` brings its own.
 
     Example:
-        >>> def test_an_order_belongs_to_who_places_it(as_user):
-        ...     from shared.context import get_principal, get_tenant
-        ...     as_user("user-7", tenant="acme")
-        ...     assert (get_principal(), get_tenant()) == ("user-7", "acme")
+        >>> def test_only_admins_may(as_user):
+        ...     from shared.auth import require_roles
+        ...     as_user("user-7", roles=["admin"], tenant="acme")
+        ...     assert require_roles("admin")(lambda: "done")() == "done"
     """
+    from shared.auth import Principal
     from shared.context import request_context
 
     with ExitStack() as stack:
 
-        def become(principal: Any, *, tenant: str | None = None) -> "RequestContext":
+        def become(user: "Principal | str", **fields: Any) -> "Principal":
+            if not isinstance(user, Principal):
+                user = Principal(user_id=user, **{"method": "test", **fields})
+            elif fields:
+                msg = f"as_user: {next(iter(fields))} belongs to the principal that is given"
+                raise TypeError(msg)
             stack.close()
-            return stack.enter_context(request_context(principal=principal, tenant=tenant))
+            stack.enter_context(request_context(principal=user, tenant=user.tenant))
+            return user
 
         yield become
 

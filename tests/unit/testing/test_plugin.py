@@ -6,9 +6,11 @@ import sys
 
 import pytest
 
+from shared.auth import Principal, require_roles
 from shared.cache import cached, get_cache
 from shared.config import Section, Settings, get_settings, setting
 from shared.context import get_principal, get_tenant
+from shared.errors import AuthorizationError
 from shared.logging import get_logger
 from shared.resilience import CircuitBreaker
 from shared.runtime import current
@@ -116,22 +118,47 @@ def test_plugin_is_found_by_its_entry_point_and_imports_nothing_heavy(tmp_path):
 
 
 def test_as_user_sets_principal_and_tenant(as_user):
-    as_user("user-7", tenant="acme")
+    user = as_user("user-7", tenant="acme", roles=["admin"])
 
-    assert (get_principal(), get_tenant()) == ("user-7", "acme")
+    assert (get_principal(), get_tenant()) == (user, "acme")
+    assert (user.user_id, user.roles) == ("user-7", {"admin"})
 
 
 def test_as_user_called_again_makes_it_somebody_else(as_user):
     as_user("user-7", tenant="acme")
     as_user("user-8")
 
-    assert (get_principal(), get_tenant()) == ("user-8", None)
+    assert (get_principal().user_id, get_tenant()) == ("user-8", None)
+
+
+def test_as_user_takes_a_principal(as_user):
+    ada = Principal(user_id="ada", tenant="acme")
+
+    as_user(ada)
+
+    assert (get_principal(), get_tenant()) == (ada, "acme")
+
+
+def test_as_user_takes_a_principal_as_it_is(as_user):
+    with pytest.raises(TypeError, match="tenant belongs to the principal"):
+        as_user(Principal(user_id="ada"), tenant="acme")
+
+
+def test_rules_see_the_user(as_user):
+    guarded = require_roles("admin")(lambda: "done")
+
+    as_user("user-7")
+    with pytest.raises(AuthorizationError):
+        guarded()
+    as_user("user-8", roles=["admin"])
+
+    assert guarded() == "done"
 
 
 async def test_as_user_works_in_asynchronous_tests(as_user):
     as_user("user-7")
 
-    assert get_principal() == "user-7"
+    assert get_principal().user_id == "user-7"
 
 
 def test_nobody_is_the_user_without_as_user():
