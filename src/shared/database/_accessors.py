@@ -73,6 +73,7 @@ def database_from_settings(
         connect_timeout=section.DB_CONNECT_TIMEOUT,
         statement_timeout=section.DB_STATEMENT_TIMEOUT,
         slow_query_seconds=section.DB_SLOW_QUERY_SECONDS,
+        max_replica_lag=section.DB_MAX_REPLICA_LAG,
         echo=section.DB_ECHO,
         application_name=application_name,
     )

@@ -1,9 +1,9 @@
 """What the synchronous and the asynchronous side of a database share."""
 
-import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from sqlalchemy.engine import Engine
 
@@ -13,6 +13,7 @@ from shared.database._faults import is_lost, translate
 from shared.database._limits import StatementLimits
 from shared.database._options import DatabaseOptions
 from shared.database._pool import PoolSnapshot, PoolWatch
+from shared.database._replicas import Replicas
 from shared.database._session import Stickiness
 from shared.database._sqlite import MemoryFile
 from shared.database._url import Target, parse_url
@@ -45,9 +46,15 @@ class Core:
         self.stickiness: Stickiness = Stickiness(self.target.options.sticky_seconds, clock)
         self.pools: PoolWatch = PoolWatch(name, self.events)
         self.closed: bool = False
-        self._turn = itertools.count()
         self._primaries: weakref.WeakSet[Engines] = weakref.WeakSet()
-        self._ejected: dict[int, float] = {}
+        self.chooser: Replicas = Replicas(
+            len(self.replicas),
+            self.stickiness,
+            max_lag=self.target.options.max_replica_lag,
+            clock=clock,
+            eject=self.eject,
+            positions=self.target.system == "postgresql",
+        )
 
     def make_engines(self, *, asynchronous: bool, replica: int | None = None) -> Engines:
         """Return new engines, of the primary or of a replica.
@@ -100,18 +107,30 @@ class Core:
             timeouts=self.pools.timeouts,
         )
 
-    def choose_replica(self) -> int | None:
-        """Return the number of the replica to read from, or None for the primary."""
-        if not self.replicas or self.stickiness.is_sticky():
+    def choose_replica(self, bind: Callable[[int | None], Any]) -> int | None:
+        """Return the number of the replica to read from, or None for the primary.
+
+        Args:
+            bind: Gives the engine of a replica by its number, of the primary for None.
+        """
+        if not self.replicas:
             return None
-        now = self.clock()
-        usable = [n for n in range(len(self.replicas)) if self._ejected.get(n, 0.0) <= now]
-        return usable[next(self._turn) % len(usable)] if usable else None
+
+        def ask(number: int | None, statement: Any, values: dict[str, Any]) -> Any:
+            engine = bind(number)
+            try:
+                with getattr(engine, "sync_engine", engine).connect() as connection:
+                    return connection.execute(statement, values).scalar()
+            except Exception as exc:  # noqa: BLE001 - who does not answer is not read from
+                self.translated(exc, number)
+                return None
+
+        return self.chooser.choose(ask)
 
     def eject(self, replica: int) -> None:
         """Leave *replica* alone for a while."""
         seconds = self.target.options.replica_retry_seconds
-        self._ejected[replica] = self.clock() + seconds
+        self.chooser.ejected[replica] = self.clock() + seconds
         self.events.emit(ReplicaEjected(self.name, replica + 1, seconds))
 
     def translated(self, error: Exception, replica: int | None = None) -> Exception:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.util import greenlet_spawn
 
 from shared.database._core import Core
 from shared.database._engines import Engines
@@ -66,11 +67,15 @@ class AsyncDatabase:
     @asynccontextmanager
     async def read(self, *, replica: bool = False) -> AsyncIterator[AsyncSession]:
         """Open a session that only reads, each statement by itself; see :meth:`Database.read`."""
-        number = self._core.choose_replica() if replica else None
-        bind = self._of(number).bind(read_only=True, autocommit=True)
+        number = None
+        if replica and self._core.replicas:
+            number = await greenlet_spawn(self._core.choose_replica, self._reader)
         with self._translating(number):
-            async with self._session(bind, read_only=True) as session:
+            async with self._session(self._reader(number), read_only=True) as session:
                 yield session
+
+    def _reader(self, replica: int | None) -> Any:
+        return self._of(replica).bind(read_only=True, autocommit=True)
 
     def transaction(
         self,

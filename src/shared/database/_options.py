@@ -15,6 +15,7 @@ _AT_LEAST: Final = {
     "slow_query_seconds": 0,
     "busy_timeout": 0,
     "sticky_seconds": 0,
+    "max_replica_lag": 0,
     "replica_retry_seconds": 0,
 }
 
@@ -36,7 +37,10 @@ class DatabaseOptions:
             by the server; None is no limit.
         busy_timeout: How long a writer waits for the other on SQLite.
         slow_query_seconds: Statements that take this long are logged.
-        sticky_seconds: How long a request that wrote reads from the primary.
+        sticky_seconds: How long a request that wrote reads from the primary, or from a
+            replica of PostgreSQL that has replayed what it wrote.
+        max_replica_lag: A replica that is this far behind is left alone, as one that failed;
+            None is no limit (PostgreSQL only).
         replica_retry_seconds: How long a replica that failed is left alone.
         pooler: Whether a transaction pooler such as pgbouncer is in between; then no
             prepared statements and no start-up parameters are sent.
@@ -66,6 +70,7 @@ class DatabaseOptions:
     busy_timeout: float = 5.0
     slow_query_seconds: float = 1.0
     sticky_seconds: float = 5.0
+    max_replica_lag: float | None = None
     replica_retry_seconds: float = 10.0
     pooler: bool = False
     application_name: str = "shared"
@@ -74,6 +79,8 @@ class DatabaseOptions:
     def __post_init__(self) -> None:
         for name, least in _AT_LEAST.items():
             value = getattr(self, name)
+            if value is None and name == "max_replica_lag":
+                continue
             if not (value >= least or (name == "max_overflow" and value == -1)):
                 msg = f"{name} is {least} or more, got {value!r}"
                 raise InvalidArgumentError(msg)

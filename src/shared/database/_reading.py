@@ -31,7 +31,7 @@ class Reading:
 
     def __enter__(self) -> Session:
         core = self._core
-        self._number = number = core.choose_replica() if self._replica else None
+        self._number = number = core.choose_replica(self._bind) if self._replica else None
         self._session = session = SharedSession(self._bind(number), read_only=True, sticky=core.stickiness)
         return session
 

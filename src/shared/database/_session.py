@@ -16,7 +16,7 @@ from shared.errors import ConfigurationError, InvalidStateError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["SharedSession", "Stickiness", "on_commit"]
+__all__ = ["SharedSession", "Stickiness", "Write", "count_listeners", "on_commit"]
 
 Hook: TypeAlias = "Callable[[], object | Awaitable[object]]"
 
@@ -90,6 +90,24 @@ def count_listeners() -> None:
     _listeners_of_ours = len(SharedSession().dispatch.do_orm_execute)
 
 
+class Write:
+    """A write of a request, and who has it already.
+
+    Attributes:
+        when: Monotonic seconds of its commit.
+        position: Position in the log of the primary by which it is written; None before
+            anybody asked.
+        seen: Numbers of the replicas that have replayed it.
+    """
+
+    __slots__ = ("position", "seen", "when")
+
+    def __init__(self, when: float) -> None:
+        self.when = when
+        self.position: str | None = None
+        self.seen: set[int] = set()
+
+
 class Stickiness:
     """Remembers which request wrote lately, so that it reads its own writes.
 
@@ -105,23 +123,23 @@ class Stickiness:
 
         self._seconds = seconds
         self._clock = clock
-        self._requests: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        self._tasks: ContextVar[float] = ContextVar("shared_database_wrote")
+        self._requests: weakref.WeakKeyDictionary[Any, Write] = weakref.WeakKeyDictionary()
+        self._tasks: ContextVar[Write] = ContextVar("shared_database_wrote")
 
     def wrote(self) -> None:
         """Note a committed write of the request at hand; outside of one, of the task."""
         context = current_context()
         if context is None:
-            self._tasks.set(self._clock())
+            self._tasks.set(Write(self._clock()))
         else:
             # The object all tasks and threads of the request share.
-            self._requests[context.root or context] = self._clock()
+            self._requests[context.root or context] = Write(self._clock())
 
-    def is_sticky(self) -> bool:
-        """Tell whether the request at hand must read from the primary."""
+    def last(self) -> Write | None:
+        """Return the write of the request at hand that it must read, or None."""
         context = current_context()
-        when = self._tasks.get(None) if context is None else self._requests.get(context.root or context)
-        return when is not None and self._clock() - when < self._seconds
+        write = self._tasks.get(None) if context is None else self._requests.get(context.root or context)
+        return write if write is not None and self._clock() - write.when < self._seconds else None
 
 
 def on_commit(session: "Session | AsyncSession", hook: Hook) -> None:

@@ -361,7 +361,7 @@ def test_a_forked_child_has_connections_of_its_own(url):
 
 def _buy(url, count, queue):
     statement = text("update stock set left_over = left_over - 1 where left_over >= 1 returning left_over")
-    with Database(url, options=DatabaseOptions(busy_timeout=30, pool_timeout=30)) as db:
+    with Database(url, options=DatabaseOptions(busy_timeout=100, pool_timeout=100)) as db:
         sold = []
 
         def buyer():
@@ -378,6 +378,7 @@ def _buy(url, count, queue):
         queue.put(sum(sold))
 
 
+@pytest.mark.timeout(300)  # four interpreters start
 def test_two_hundred_buyers_in_four_processes_buy_exactly_a_hundred(url):
     import multiprocessing
 
@@ -390,7 +391,7 @@ def test_two_hundred_buyers_in_four_processes_buy_exactly_a_hundred(url):
         children = [context.Process(target=_buy, args=(url, 50, queue)) for _ in range(4)]
         for child in children:
             child.start()
-        sold = sum(queue.get(timeout=90) for _ in children)
+        sold = sum(queue.get(timeout=200) for _ in children)
         for child in children:
             child.join(30)
         with db.read() as session:
@@ -400,7 +401,7 @@ def test_two_hundred_buyers_in_four_processes_buy_exactly_a_hundred(url):
 
 
 def test_reading_then_writing_does_not_oversell_where_it_locks(system, url):
-    options = DatabaseOptions(busy_timeout=30, pool_timeout=30)
+    options = DatabaseOptions(busy_timeout=100, pool_timeout=100)
     with Database(url, options=options) as db:
         with db.transaction() as session:
             session.execute(text("create table stock (left_over integer)"))

@@ -44,6 +44,9 @@ class DatabaseSettings(Section):
     DB_STATEMENT_TIMEOUT: Seconds | None = setting(
         None, "Longest run of one statement, in seconds; none is no limit."
     )
+    DB_MAX_REPLICA_LAG: Seconds | None = setting(
+        None, "A replica that is behind for longer than this is not read from, in seconds; none is no limit."
+    )
     DB_SLOW_QUERY_SECONDS: Seconds = setting(
         1.0, "Statements that take longer than this are logged, in seconds."
     )
