@@ -18,8 +18,8 @@ _POSITION: Final = text("SELECT CAST(pg_current_wal_insert_lsn() AS text)")
 _REPLAYED: Final = text("SELECT pg_last_wal_replay_lsn() >= CAST(:position AS pg_lsn)")
 # A standby that has replayed no transaction since it was started is behind since then.
 _LAG: Final = text(
-    "SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() THEN 0 "
-    "ELSE extract(epoch FROM clock_timestamp() "
+    "SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() "
+    "THEN 0 ELSE extract(epoch FROM clock_timestamp() "
     "- coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END"
 )
 #: Sends a query to a replica by its number, to the primary for None; None when it does not answer.
