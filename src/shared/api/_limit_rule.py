@@ -39,9 +39,9 @@ class RateLimitRule:
     __slots__ = ("__weakref__", "on_failure", "policies", "where")
 
     def __init__(self, policies: tuple[LimitPolicy, ...], on_failure: OnStoreFailure | None) -> None:
-        self.policies = policies
+        self.policies: tuple[LimitPolicy, ...] = policies
         self.on_failure = on_failure
-        self.where = policies[0].name
+        self.where: str = policies[0].name
 
     # FastAPI asks for the signature of a dependency; a decorator is never asked.
     @property

@@ -121,7 +121,7 @@ class RateLimits(Job):
             if isinstance(store, str)
             else store
         )
-        self.keys = LimitKeys(ClientAddress(trusted_proxies), api_key_header)
+        self.keys: LimitKeys = LimitKeys(ClientAddress(trusted_proxies), api_key_header)
         self.waits: bool = type(self.store) is not MemoryRateLimits
         self._headers = headers
         self._exempt = frozenset(exempt_paths)

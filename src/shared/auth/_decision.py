@@ -101,7 +101,7 @@ class Challenges:
     __slots__ = ("header",)
 
     def __init__(self, header: str = "Bearer") -> None:
-        self.header = header
+        self.header: str = header
 
 
 # Why nobody is known in a request that did present something. By request, and gone with it.

@@ -59,7 +59,7 @@ class Key:
     def __init__(
         self, kid: str | None, spec: Algorithm, public: Any, private: Any, status: KeyStatus | str
     ) -> None:
-        self.spec = spec
+        self.spec: Algorithm = spec
         self.algorithm: str = spec.name
         self._public = public  # None for HMAC
         self._private = private  # for HMAC the secret; None when only the public half is known

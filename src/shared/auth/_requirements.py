@@ -61,7 +61,7 @@ class Requirement:
         parameters: tuple[str, ...] = (),
         scopes: tuple[str, ...] = (),
     ) -> None:
-        self.description = description
+        self.description: str = description
         self._decide = decide
         self._parameters = parameters
         self._scopes = scopes

@@ -69,7 +69,7 @@ Details = Annotated[dict[str, JsonValue], AfterValidator(_small)]
 class NewUser(Entity, extra="forbid"):
     """A user to be made; see :meth:`UserDAO.create_user`.
 
-    Args:
+    Attributes:
         email: Stored in lower case.
         username: 3 to 64 of ``A-Z a-z 0-9 . _ -``, stored in lower case.
         name: For people.

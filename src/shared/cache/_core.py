@@ -40,11 +40,11 @@ class CacheCore:
         wall: Callable[[], float] = time.time,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        self.options = options
-        self.serializer = serializer
-        self.clock = clock
-        self.wall = wall
-        self.rng = rng
+        self.options: CacheOptions = options
+        self.serializer: Serializer = serializer
+        self.clock: Callable[[], float] = clock
+        self.wall: Callable[[], float] = wall
+        self.rng: Callable[[], float] = rng
         self.memory: MemoryTier = MemoryTier(
             max_entries=options.max_entries, max_bytes=options.max_bytes, clock=clock
         )

@@ -14,9 +14,9 @@ class Flight:
     __slots__ = ("future", "key", "owner", "tags")
 
     def __init__(self, key: str, tags: tuple[str, ...], owner: object) -> None:
-        self.key = key
-        self.tags = tags
-        self.owner = owner  # the thread or task
+        self.key: str = key
+        self.tags: tuple[str, ...] = tags
+        self.owner: object = owner  # the thread or task
         self.future: Future[Any] = Future()
 
 

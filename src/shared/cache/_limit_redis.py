@@ -50,7 +50,7 @@ class RedisRateLimits:
         self, url: str, *, prefix: str = "shared:", timeout: float = 0.05, max_connections: int = 50
     ) -> None:
         self._url = url
-        self.shown = mask_url(url)
+        self.shown: str = mask_url(url)
         self._prefix = prefix + "limit:"
         self._timeout = timeout
         self._keep: dict[str, Any] = {

@@ -65,7 +65,7 @@ class SQLiteRateLimits:
             msg = f"timeout is seconds above 0, got {timeout!r}"
             raise InvalidArgumentError(msg)
         self._path = str(path)
-        self.shown = f"sqlite {Path(path).name}"
+        self.shown: str = f"sqlite {Path(path).name}"
         self._timeout = timeout
         self._clock = clock
         self._lock = threading.Lock()

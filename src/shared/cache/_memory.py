@@ -25,13 +25,13 @@ class Entry:
         serializer: str,
         tags: tuple[tuple[str, bytes], ...] = (),
     ) -> None:
-        self.payload = payload
-        self.stale_at = stale_at  # from here on somebody should load it anew
-        self.expires = expires  # from here on it does not exist
-        self.checked_until = checked_until  # until here nobody else need be asked
-        self.serializer = serializer  # the name of what wrote the payload
-        self.tags = tags
-        self.used = False
+        self.payload: bytes = payload
+        self.stale_at: float = stale_at  # from here on somebody should load it anew
+        self.expires: float = expires  # from here on it does not exist
+        self.checked_until: float = checked_until  # until here nobody else need be asked
+        self.serializer: str = serializer  # the name of what wrote the payload
+        self.tags: tuple[tuple[str, bytes], ...] = tags
+        self.used: bool = False
 
 
 class Fill:
@@ -40,9 +40,9 @@ class Fill:
     __slots__ = ("epoch", "key", "valid")
 
     def __init__(self, key: str, epoch: int) -> None:
-        self.key = key
-        self.epoch = epoch  # of the tags, when it began
-        self.valid = True
+        self.key: str = key
+        self.epoch: int = epoch  # of the tags, when it began
+        self.valid: bool = True
 
 
 class MemoryTier:
@@ -55,10 +55,10 @@ class MemoryTier:
     """
 
     def __init__(self, *, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
-        self.max_entries = max_entries
-        self.max_bytes = max_bytes
-        self.bytes = 0
-        self.evictions = 0
+        self.max_entries: int = max_entries
+        self.max_bytes: int = max_bytes
+        self.bytes: int = 0
+        self.evictions: int = 0
         self._clock = clock
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._by_tag: dict[str, set[str]] = {}

@@ -27,7 +27,7 @@ class Outage:
     __slots__ = ("_debt", "_lock", "_paying", "impaired")
 
     def __init__(self) -> None:
-        self.impaired = False
+        self.impaired: bool = False
         self._paying = False
         self._debt = Debt()
         self._lock = threading.Lock()

@@ -50,7 +50,9 @@ class JsonSerializer:
 
     __slots__ = ()
 
-    loads = staticmethod(orjson.loads)
+    def loads(self, data: bytes) -> Any:
+        """Return a new value."""
+        return orjson.loads(data)
 
     def dumps(self, value: Any) -> bytes:
         """Return JSON.

@@ -70,7 +70,7 @@ class Reservation(Entity):
 class NewOrderItem(Entity, extra="forbid"):
     """A line of an order to be made.
 
-    Args:
+    Attributes:
         variant_id: What, as in the inventory.
         quantity: Pieces, 1 to ``FieldLimit.QUANTITY_MAX``.
         unit_price: For one piece, 0 or more; ``Decimal``, ``int`` or text, never ``float``.
@@ -98,7 +98,7 @@ def _some(items: tuple[NewOrderItem, ...]) -> tuple[NewOrderItem, ...]:
 class NewOrder(Entity, extra="forbid"):
     """An order to be made; see :meth:`OrderDAO.create_order`.
 
-    Args:
+    Attributes:
         user_id: Whose.
         currency: Of the prices.
         items: 1 to 500 lines.

@@ -118,7 +118,7 @@ class _Pair(Entity, extra="forbid"):
 class NewTransfer(_Pair):
     """Money to be moved from one owner to another.
 
-    Args:
+    Attributes:
         from_user: Who gives.
         to_user: Who gets; a balance is opened when there is none.
         amount: Above 0; ``Decimal``, ``int`` or text, never ``float``.
@@ -138,7 +138,7 @@ class NewTransfer(_Pair):
 class NewAssetTransfer(_Pair):
     """A quantity of an asset to be moved from one owner to another.
 
-    Args:
+    Attributes:
         from_user: Who gives.
         to_user: Who gets.
         quantity: Above 0, at most 8 digits after the point.
@@ -160,7 +160,7 @@ class NewAssetTransfer(_Pair):
 class NewTrade(Entity, extra="forbid"):
     """An asset against money, in one movement.
 
-    Args:
+    Attributes:
         buyer_id: Who gets the asset and gives the money.
         seller_id: Who gives the asset and gets the money.
         asset: Its id or symbol.

@@ -48,11 +48,11 @@ class StatementLimits:
         pooler: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.statement_timeout = statement_timeout
-        self.busy_timeout = busy_timeout
-        self.pooler = pooler
-        self.clock = clock
-        self.used = False  # whether any connection may carry a limit that must be taken off again
+        self.statement_timeout: float | None = statement_timeout
+        self.busy_timeout: float = busy_timeout
+        self.pooler: bool = pooler
+        self.clock: Callable[[], float] = clock
+        self.used: bool = False  # whether any connection may carry a limit that must be taken off again
         self._apply = self._sqlite if system == "sqlite" else self._postgres
 
     def apply(self, connection: Any, statement: str, at: float | None) -> None:
