@@ -163,6 +163,8 @@ def worker_findings(settings: "Settings") -> Iterator[Finding]:
         yield _alone("JOBS_BROKER_URL", "a job runs in the worker that took the request and ends with it")
     if settings.redis.url is None:
         yield _alone("REDIS_URL", "caches and limits are kept by each worker for itself")
+    if settings.security.AUTH_STORE == "memory":
+        yield _alone("AUTH_STORE", "sessions and revoked tokens are known to one worker only")
     if _scheme(settings.database.DATABASE_URL) == "sqlite":
         yield _alone("DATABASE_URL", "workers wait for each other to write to SQLite")
 

@@ -302,12 +302,13 @@ def test_a_habit_of_development_is_found_in_production_only(environ, name):
         ({}, []),
         ({"WEB_CONCURRENCY": "1"}, []),
         ({"WEB_CONCURRENCY": "many"}, []),
-        ({"WEB_CONCURRENCY": "4"}, ["JOBS_BROKER_URL", "REDIS_URL", "DATABASE_URL"]),
+        ({"WEB_CONCURRENCY": "4"}, ["JOBS_BROKER_URL", "REDIS_URL", "AUTH_STORE", "DATABASE_URL"]),
         (
             {
                 "WEB_CONCURRENCY": "4",
                 "REDIS_URL": "redis://localhost",
                 "JOBS_BROKER_URL": "redis://localhost",
+                "AUTH_STORE": "redis",
             },
             ["DATABASE_URL"],
         ),

@@ -242,12 +242,15 @@ def test_a_header_larger_than_a_kibibyte_is_refused():
     assert "1 KiB" in refused(raw(header(x="y" * 1025), claims()))
 
 
-def test_a_header_of_a_kibibyte_is_read():
-    head = json.dumps(header(x="")).encode()
-    head = head.replace(b'"x": ""', b'"x": "' + b"y" * (1024 - len(head)) + b'"')
+def test_a_header_of_a_kibibyte_is_read_and_no_larger_one():
+    empty = json.dumps(header(x="")).encode()
+    heads = [
+        empty.replace(b'"x": ""', b'"x": "' + b"y" * (size - len(empty)) + b'"') for size in (1024, 1025)
+    ]
 
-    assert len(head) == 1024
-    assert verify_compact(raw(head, b"{}"), ring()) == b"{}"
+    assert list(map(len, heads)) == [1024, 1025]
+    assert verify_compact(raw(heads[0], b"{}"), ring()) == b"{}"
+    assert "1 KiB" in refused(raw(heads[1], b"{}"))
 
 
 @pytest.mark.parametrize("bracket", [b"[", b'{"a":'], ids=["list", "object"])
@@ -582,3 +585,22 @@ def test_backends_are_chosen_by_name_or_given():
     assert verify_compact(TOKEN, KeyRing([key()], backend=JoseBackend()))
     with pytest.raises(ConfigurationError, match="'fast' is not known"):
         KeyRing([key()], backend="fast")
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ("a" * 8193, "a token has 5 to 8192 characters, this one has 8193"),
+        ("a" * 8192, "a token has three parts, joined by dots"),
+        ("a.b.", "a token has 5 to 8192 characters, this one has 4"),
+        ("a.b.c.d", "a token has three parts, joined by dots"),
+        ("a.b.c.d.e", "a token has three parts, joined by dots"),
+        ("a.bcd", "a token has three parts, joined by dots"),
+        (".bbb.c", "a token has three parts, joined by dots"),
+        ("aaa.b.", "a token has three parts, joined by dots"),
+        ("aé.b.c", "a token is ASCII"),
+    ],
+    ids=range(9),
+)
+def test_the_first_look_says_what_is_wrong(token, message):
+    assert refused(token) == message
