@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.cache._limit_lua import script_for
 from shared.cache._limit_types import LimitTier
-from shared.cache._redis import async_redis_client, redis_client, redis_errors
+from shared.cache._redis import async_redis_client, redis_client, redis_errors, translated
 from shared.resilience import CircuitBreaker, RateDecision
 from shared.security import mask_url
 
@@ -91,7 +91,8 @@ class RedisRateLimits:
         """
         arguments = self._arguments(tiers, key, cost)
         script, digest = self._script(tiers)
-        with redis_errors(self._url):
+        # Not `with redis_errors`: a context manager costs as much as the rest of this method.
+        try:
             client = self._client
             if client is None:
                 client = self._client = redis_client(self._url, **self._keep)
@@ -101,6 +102,11 @@ class RedisRateLimits:
                 if not _forgot(exc):
                     raise
                 answer = client.eval(script, *arguments)
+        except Exception as exc:
+            ours = translated(exc, self._url)
+            if ours is None:
+                raise
+            raise ours from exc
         return _decisions(tiers, answer)
 
     async def ahit(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
-__all__ = ["async_redis_client", "is_redis_url", "redis_client", "redis_errors"]
+__all__ = ["async_redis_client", "is_redis_url", "redis_client", "redis_errors", "translated"]
 
 _PLAIN: Final = frozenset({"redis", "rediss", "unix"})
 _CLUSTER: Final = frozenset({"redis+cluster", "rediss+cluster"})
@@ -160,13 +160,14 @@ def redis_errors(url: str | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        ours = _translate(exc, url)
+        ours = translated(exc, url)
         if ours is None:
             raise
         raise ours from exc
 
 
-def _translate(exc: Exception, url: str | None) -> InfrastructureError | None:
+def translated(exc: Exception, url: str | None) -> InfrastructureError | None:
+    """Return our error for one of the driver, or None for somebody else's."""
     from redis import exceptions as theirs
 
     where = "Redis" if url is None else mask_url(url)
