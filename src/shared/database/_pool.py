@@ -12,6 +12,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from shared.database._events import PoolWaited
 from shared.errors import PoolExhaustedError, ServiceUnavailableError
+from shared.resilience import Deadline, time_left
 from shared.runtime import Events
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class PoolWatch:
         """Get a connection with *get*; count, time and tell.
 
         Raises:
+            DeadlineExceededError: None came free before the deadline of the request.
             PoolExhaustedError: None came free in time.
             ServiceUnavailableError: The database is draining.
         """
@@ -87,6 +89,9 @@ class PoolWatch:
             timed_out = True
             with self.lock:
                 self.timeouts += 1
+            deadline = Deadline.current()
+            if deadline is not None:
+                deadline.check(f"a connection of database {self.name!r}")
             raise _exhausted(self.name, pool) from exc
         finally:
             with self.lock:
@@ -117,6 +122,15 @@ class _Timed(QueuePool):
             # the level of that library, which is WARNING unless LOG_LEVELS says otherwise.
             self.logger = logging.getLogger("sqlalchemy.pool.TimedPool")
 
+    @property
+    def _timeout(self) -> float:
+        """Seconds to wait for a connection: the pool's own, or what the deadline leaves."""
+        return time_left(self.longest) or 0.0
+
+    @_timeout.setter
+    def _timeout(self, seconds: float) -> None:
+        self.longest: float = seconds
+
     def _do_get(self) -> "ConnectionPoolEntry":
         record = self.watch.wait(self, super()._do_get)
         if self._pre_ping and perf_counter() - record.info.get(_LAST_USED, 0.0) < _SURELY_ALIVE:
@@ -131,6 +145,7 @@ class _Timed(QueuePool):
     def recreate(self) -> QueuePool:
         twin = super().recreate()
         twin.watch = self.watch  # type: ignore[attr-defined]
+        twin.longest = self.longest  # type: ignore[attr-defined]
         return twin
 
 

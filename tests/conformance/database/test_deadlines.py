@@ -188,3 +188,37 @@ def test_a_transaction_that_is_repeated_ends_at_the_deadline(db):
         db.transaction(retry=10_000).run(work)
 
     assert runs
+
+
+def test_the_wait_for_a_connection_ends_with_the_deadline(url):
+    options = DatabaseOptions(pool_size=1, max_overflow=0, pool_timeout=600.0)
+    with Database(url, options=options) as db, db.read() as session:
+        session.scalar(text("select 1"))
+
+        with (
+            Deadline.after(SOON).scope(),
+            pytest.raises(DeadlineExceededError, match="a connection of database"),
+        ):
+            with db.read() as other:
+                other.scalar(text("select 1"))
+
+        assert db.pool().timeouts == 1
+
+
+async def test_an_awaited_wait_for_a_connection_ends_with_the_deadline(url):
+    options = DatabaseOptions(pool_size=1, max_overflow=0, pool_timeout=600.0)
+    async with Database(url, options=options) as db:
+        async with db.aio.read() as session:
+            await session.scalar(text("select 1"))
+
+            with Deadline.after(SOON).scope(), pytest.raises(DeadlineExceededError):
+                async with db.aio.read() as other:
+                    await other.scalar(text("select 1"))
+
+
+def test_a_pool_that_is_made_anew_waits_as_long_as_before(url):
+    options = DatabaseOptions(pool_timeout=600.0)
+    with Database(url, options=options) as db, Deadline.after(5.0).scope():
+        db.dispose()
+
+        assert db.engine.pool.longest == 600.0
