@@ -180,7 +180,7 @@ def _health(report: Report, catalog: Server, orders: Server) -> None:
     report.heading("Health")
     with report.step("/health in the documented shape, /ready and /live beside it") as facts:
         for server in (catalog, orders):
-            body = server.get("/health").json
+            body = _rested(server)
             equal(list(body), ["status", "timestamp", "uptime", "checks"], f"{server.name} keys")
             equal(body["status"], "healthy", f"{server.name} status")
             equal(
@@ -198,6 +198,17 @@ def _health(report: Report, catalog: Server, orders: Server) -> None:
         for server in (catalog, orders):
             noisy = [e for e in server.log_events() if e.get("path") in ("/live", "/ready")]
             check(not noisy, f"{server.name} logged {len(noisy)} probes")
+
+
+def _rested(server: Server) -> dict[str, Any]:
+    """Return the health once a busy machine has let the event loop catch up; as it is after ten seconds."""
+    give_up = time.monotonic() + 10.0
+    while True:
+        body: dict[str, Any] = server.get("/health").json
+        late = body["checks"].get("event_loop", {}).get("status") == "degraded"
+        if not late or time.monotonic() > give_up:
+            return body
+        time.sleep(0.2)
 
 
 def _configuration(report: Report) -> None:
