@@ -31,7 +31,15 @@ from shared.commerce import (
     Order,
     OrderItem,
 )
-from shared.database import Base, IdempotencyKey, InboxMessage, OutboxMessage, PerformanceRollup
+from shared.database import (
+    Base,
+    DatabaseLock,
+    DatabaseLockWaiter,
+    IdempotencyKey,
+    InboxMessage,
+    OutboxMessage,
+    PerformanceRollup,
+)
 
 __all__ = [
     "Agent",
@@ -46,6 +54,8 @@ __all__ = [
     "BalanceEntry",
     "Base",
     "Conversation",
+    "DatabaseLock",
+    "DatabaseLockWaiter",
     "IdempotencyKey",
     "InboxMessage",
     "InventoryItem",

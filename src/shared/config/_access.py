@@ -121,8 +121,8 @@ def use_settings(settings: "Settings | type[Settings]", *, runtime: Runtime | No
 
 
 _SECTIONS: Final = (
-    "app", "api", "database", "redis", "cache", "security", "logging", "monitoring", "resilience", "flags", "jobs",
-    "storage", "email", "ai", "agent", "stripe", "gcp", "aws",
+    "app", "api", "database", "redis", "cache", "security", "logging", "monitoring", "resilience", "flags",
+    "jobs", "storage", "email", "ai", "agent", "stripe", "gcp", "aws",
 )  # fmt: skip
 
 

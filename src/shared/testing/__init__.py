@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         OrderItemFactory,
     )
     from shared.testing._factories_database import (
+        DatabaseLockFactory,
+        DatabaseLockWaiterFactory,
         IdempotencyKeyFactory,
         InboxMessageFactory,
         OutboxMessageFactory,
@@ -65,6 +67,8 @@ __all__ = [
     "BalanceEntryFactory",
     "BalanceFactory",
     "ConversationFactory",
+    "DatabaseLockFactory",
+    "DatabaseLockWaiterFactory",
     "FrozenClock",
     "IdempotencyKeyFactory",
     "InboxMessageFactory",
@@ -101,6 +105,8 @@ if not TYPE_CHECKING:
         "BalanceEntryFactory": "_factories_commerce",
         "BalanceFactory": "_factories_commerce",
         "ConversationFactory": "_factories_agents",
+        "DatabaseLockFactory": "_factories_database",
+        "DatabaseLockWaiterFactory": "_factories_database",
         "IdempotencyKeyFactory": "_factories_database",
         "InboxMessageFactory": "_factories_database",
         "InventoryItemFactory": "_factories_commerce",

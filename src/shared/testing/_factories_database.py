@@ -2,10 +2,24 @@
 
 from datetime import timedelta
 
-from shared.database import IdempotencyKey, InboxMessage, OutboxMessage, utc_now, uuid7
+from shared.database import (
+    DatabaseLock,
+    DatabaseLockWaiter,
+    IdempotencyKey,
+    InboxMessage,
+    OutboxMessage,
+    utc_now,
+    uuid7,
+)
 from shared.testing._factory_base import ModelFactory, declared, factory
 
-__all__ = ["IdempotencyKeyFactory", "InboxMessageFactory", "OutboxMessageFactory"]
+__all__ = [
+    "DatabaseLockFactory",
+    "DatabaseLockWaiterFactory",
+    "IdempotencyKeyFactory",
+    "InboxMessageFactory",
+    "OutboxMessageFactory",
+]
 
 
 @declared
@@ -60,3 +74,38 @@ class IdempotencyKeyFactory(ModelFactory):
     is_done = True
     response = factory.LazyFunction(dict)
     expires_at = factory.LazyFunction(lambda: utc_now() + timedelta(days=1))
+
+
+@declared
+class DatabaseLockFactory(ModelFactory):
+    """A lock that somebody holds for a minute.
+
+    Example:
+        >>> DatabaseLockFactory.build().token
+        1
+    """
+
+    class Meta:
+        model = DatabaseLock
+
+    name = factory.Sequence(lambda n: f"lock-{n}")
+    owner = "test"
+    until = factory.LazyFunction(lambda: int((utc_now() + timedelta(minutes=1)).timestamp() * 1e6))
+    token = 1
+
+
+@declared
+class DatabaseLockWaiterFactory(ModelFactory):
+    """Somebody in the line for a lock.
+
+    Example:
+        >>> DatabaseLockWaiterFactory.build(name="lock-7").name
+        'lock-7'
+    """
+
+    class Meta:
+        model = DatabaseLockWaiter
+
+    name = factory.Sequence(lambda n: f"lock-{n}")
+    owner = factory.Sequence(lambda n: f"owner-{n}")
+    until = factory.LazyFunction(lambda: int((utc_now() + timedelta(seconds=3)).timestamp() * 1e6))
