@@ -261,7 +261,7 @@ def test_a_second_process_waits_until_the_first_is_done(database_url, orders):
     def hold(step):
         if step.state == "started":
             started.set()
-            release.wait(60)
+            release.wait(100)
 
     first = threading.Thread(target=Migrations(database_url, orders.chain, progress=hold).upgrade)
     first.start()
@@ -269,7 +269,7 @@ def test_a_second_process_waits_until_the_first_is_done(database_url, orders):
     with python(WAITING, database_url, str(orders.folder)) as second:
         state = second.stdout.readline().strip()
         release.set()
-        first.join(60)
+        first.join(100)
         rest = second.stdout.read().splitlines()
 
     assert state == "waiting"
