@@ -353,6 +353,15 @@ def test_each_kind_has_its_type_its_audience_and_its_life(kind, typ):
     assert {"iss", "sub", "aud", "iat", "exp", "jti"} <= found.keys()
 
 
+@pytest.mark.parametrize(
+    "typ", ["JWT", "AT+JWT", "at+JWT", "application/at+jwt", "rt+jwt", "at+jwt ", ...], ids=range(7)
+)
+def test_the_claims_alone_do_not_make_an_access_token(typ):
+    head = {name: value for name, value in header(typ=typ).items() if value is not ...}
+
+    assert "not of the type 'at+jwt'" in refused(raw(head, claims()))
+
+
 def test_the_type_alone_does_not_make_an_access_token():
     tokens = service()
     refresh = tokens.create_refresh_token("u-1")
