@@ -143,6 +143,65 @@ def test_a_slow_redis_costs_the_timeout_and_then_nothing(shared_redis):
             assert breaker.state.value == "OPEN"
 
 
+def work_until(ended, cache, errors, slowest):
+    """Use the cache in every way until *ended*; note what is raised and how long a call took at most."""
+    number = 0
+    while not ended.is_set():
+        number += 1
+        key = f"k{number % 20}"
+        calls = (
+            lambda key=key: cache.get(key),
+            lambda key=key, number=number: cache.set(key, number, tags=["t"]),
+            lambda key=key, number=number: cache.get_or_load(key, lambda: number, tags=["t"]),
+            lambda key=key: cache.delete(key),
+            lambda: cache.invalidate_tags("t"),
+            lambda: cache.get_many(["k1", "k2", "unknown"]),
+        )
+        began = time.monotonic()
+        try:
+            calls[number % len(calls)]()
+        except Exception as error:
+            errors.append(error)
+        slowest[0] = max(slowest[0], time.monotonic() - began)
+
+
+@pytest.mark.parametrize("trouble", ["killed and started again", "cut and mended", "stalled"])
+def test_trouble_under_load_reaches_no_caller(server, trouble):
+    errors, slowest, ended = [], [0.0], threading.Event()
+    with Proxy(server.url) as way, Cache(way.url, timeout=0.2) as cache:
+        threads = [
+            threading.Thread(target=work_until, args=(ended, cache, errors, slowest)) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(3):
+                if trouble == "stalled":
+                    way.stall()
+                    time.sleep(0.3)  # the trouble has to last for some calls
+                    way.flow()
+                elif trouble == "cut and mended":
+                    way.cut()
+                    time.sleep(0.1)
+                    way.mend()
+                else:
+                    server.kill()
+                    time.sleep(0.1)
+                    server.start()
+                time.sleep(0.1)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join(WAIT)
+        recover(cache)
+        cache.set("a", "afterwards")
+
+        assert errors == []
+        assert slowest[0] < WAIT  # nobody hangs
+        assert cache.get("a") == "afterwards"
+        cache.check()
+
+
 @pytest.mark.parametrize("kind", [Cache, AsyncCache], ids=["sync", "async"])
 def test_a_wrong_password_is_not_the_callers_error_and_is_told_by_the_check(shared_redis, kind):
     import asyncio
@@ -311,6 +370,9 @@ class Proxy:
     def stall(self):
         self._pass.clear()
 
+    def flow(self):
+        self._pass.set()
+
     def _accept(self):
         while not self._ended.is_set():
             try:
@@ -320,7 +382,11 @@ class Proxy:
             if not self._open.is_set():
                 ours.close()
                 continue
-            theirs = socket.create_connection(self._target)
+            try:
+                theirs = socket.create_connection(self._target)
+            except OSError:
+                ours.close()
+                continue
             self._sockets += [ours, theirs]
             for one, other in ((ours, theirs), (theirs, ours)):
                 thread = threading.Thread(target=self._pump, args=(one, other))
