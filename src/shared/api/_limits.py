@@ -122,7 +122,6 @@ class RateLimits(Job):
             else store
         )
         self.keys: LimitKeys = LimitKeys(ClientAddress(trusted_proxies), api_key_header)
-        self.waits: bool = type(self.store) is not MemoryRateLimits
         self._headers = headers
         self._exempt = frozenset(exempt_paths)
         self._on_failure: OnStoreFailure = on_failure
@@ -130,6 +129,8 @@ class RateLimits(Job):
         self._plans: weakref.WeakKeyDictionary[Any, _Plan] = weakref.WeakKeyDictionary()
         policies = parse_policies(limits)
         self._plan: _Plan | None = self.plan(policies, None) if policies else None
+        # Rules of routes await by themselves; without limits of the layer there is nothing to.
+        self.waits: bool = bool(policies) and type(self.store) is not MemoryRateLimits
 
     # -- the layer's questions --------------------------------------------------------
 
