@@ -103,7 +103,7 @@ class Write:
     __slots__ = ("position", "seen", "when")
 
     def __init__(self, when: float) -> None:
-        self.when = when
+        self.when: float = when
         self.position: str | None = None
         self.seen: set[int] = set()
 
