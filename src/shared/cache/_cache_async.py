@@ -13,7 +13,7 @@ from shared.cache._core import MISSING, CacheCore
 from shared.cache._load import load_or_read
 from shared.cache._options import CacheOptionValues, cache_options, storing
 from shared.cache._redis import async_redis_client, redis_errors
-from shared.cache._runner import Runner, ping
+from shared.cache._runner import Runner, ping, tell_failure
 from shared.cache._serializers import JsonSerializer, Serializer
 from shared.cache._stats import CacheStats
 from shared.cache._steps import Aside, Follow, Landing, Load, Pause, Plan, RunScript, Send
@@ -258,8 +258,10 @@ class AsyncCache:
                 return await self._client().register_script(step.text)(keys=step.keys, args=step.arguments)
 
     async def _run_quietly(self, step: Aside) -> None:
-        with contextlib.suppress(Exception):  # a loader's; counted by the plan, the next reader tries again
+        try:
             await self._run(step.plan())
+        except Exception as exc:  # noqa: BLE001 - a loader's; the next reader tries again
+            tell_failure(exc)
 
 
 def beside(runner: Runner) -> AsyncCache:

@@ -152,8 +152,15 @@ class Runner:
     def _run_quietly(self, step: Aside) -> None:
         try:
             self.run(step.plan())
-        except Exception:  # noqa: BLE001 - a loader's; counted by the plan, and the next reader tries again
-            return
+        except Exception as exc:  # noqa: BLE001 - a loader's; the next reader tries again
+            tell_failure(exc)
+
+
+def tell_failure(error: Exception) -> None:
+    """Log that a load behind a reader failed; by its class alone, for its text may hold personal data."""
+    from shared.logging import get_logger
+
+    get_logger("shared.cache").warning("cache refresh failed", error_type=type(error).__name__)
 
 
 def follow(step: Follow) -> Landing | None:

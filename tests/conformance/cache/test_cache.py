@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from shared.cache import CacheStats, MsgpackSerializer
 from shared.errors import InvalidArgumentError
+from shared.logging import capture_logs
 from tests.conformance.cache._face import Hand
 
 JSON = st.recursive(
@@ -215,11 +216,14 @@ def test_a_refresh_that_fails_leaves_the_old_value(aging):
     clock.wait(20.0)
 
     served = []
-    for _ in range(2):
-        served.append(cache.get_or_load("a", broken, ttl=10.0, stale=60.0))
-        cache.settle()
+    with capture_logs() as lines:
+        for _ in range(2):
+            served.append(cache.get_or_load("a", broken, ttl=10.0, stale=60.0))
+            cache.settle()
 
     assert (served, cache.stats().load_failures) == ([0, 0], 2)
+    told = [(line["event"], line["error_type"]) for line in lines]
+    assert told == [("cache refresh failed", "LookupError")] * 2
 
 
 def test_an_entry_ends_with_its_time(make):
