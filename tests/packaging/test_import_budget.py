@@ -39,8 +39,8 @@ TABLES = {
 }
 HEAVY = {
     "alembic", "argon2", "bcrypt", "boto3", "botocore", "factory", "faker", "fastapi", "flask", "google", "httpx",
-    "httpx2", "jose", "nh3", "openai", "opentelemetry", "passlib", "phonenumbers", "psycopg", "pytest", "redis",
-    "sentry_sdk", "sqlalchemy", "starlette", "taskiq", "tenacity", "uvicorn", "werkzeug",
+    "httpx2", "jinja2", "jose", "nh3", "obstore", "openai", "openfeature", "opentelemetry", "PIL", "passlib", "phonenumbers", "psycopg", "pytest", "redis",
+    "sentry_sdk", "sqlalchemy", "starlette", "taskiq", "tenacity", "uvicorn", "werkzeug", "yaml",
 }  # fmt: skip
 
 

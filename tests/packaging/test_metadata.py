@@ -22,8 +22,10 @@ OPTIONAL = [
 DISTRIBUTION = {
     "argon2": "argon2-cffi",
     "factory": "factory-boy",
-    "google.cloud.storage": "google-cloud-storage",
+    "openfeature": "openfeature-sdk",
     "opentelemetry": "opentelemetry-api",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
 }
 BOUNDED = {"bcrypt"}  # the reason stands beside it in pyproject.toml
 

@@ -40,8 +40,8 @@ NEEDS: "Final[tuple[Need, ...]]" = (
     Need("DATABASE_URL", "psycopg", "postgres", lambda s: _scheme(s.database.DATABASE_URL) in _POSTGRES),
     Need("OPENAI_API_KEY", "openai", "openai", lambda s: s.ai.OPENAI_API_KEY is not None),
     Need("SENTRY_DSN", "sentry_sdk", "sentry", lambda s: s.monitoring.SENTRY_DSN is not None),
-    Need("STORAGE_URL", "boto3", "s3", lambda s: _scheme(s.storage.STORAGE_URL) == "s3"),
-    Need("STORAGE_URL", "google.cloud.storage", "gcs", lambda s: _scheme(s.storage.STORAGE_URL) == "gs"),
+    Need("STORAGE_URL", "obstore", "s3", lambda s: _scheme(s.storage.STORAGE_URL) == "s3"),
+    Need("STORAGE_URL", "obstore", "gcs", lambda s: _scheme(s.storage.STORAGE_URL) == "gs"),
     Need("PASSWORD_SCHEME", "argon2", "argon2", _uses_argon2),
     Need("JOBS_BROKER_URL", "taskiq", "jobs", lambda s: _scheme(s.jobs.JOBS_BROKER_URL) != "memory"),
 )

@@ -14,8 +14,8 @@ from shared.config._sources import Layer
 
 _UPGRADE: Final = "pip install --upgrade pydantic-settings"
 _INSTALL: Final = {
-    "aws-sm": "pip install 'libs-shared[s3]'",
-    "aws-ssm": "pip install 'libs-shared[s3]'",
+    "aws-sm": "pip install 'libs-shared[aws]'",
+    "aws-ssm": "pip install 'libs-shared[aws]'",
     "gcp-sm": "pip install 'pydantic-settings[gcp-secret-manager]'",
     "azure-kv": "pip install 'pydantic-settings[azure-key-vault]'",
 }

@@ -17,8 +17,8 @@ from shared.config import Settings, explain
 from tests.unit.config._helpers import load, problems, refusal
 
 INSTALL = {
-    "aws-sm://orders/prod": "pip install 'libs-shared[s3]'",
-    "aws-ssm:///orders/prod": "pip install 'libs-shared[s3]'",
+    "aws-sm://orders/prod": "pip install 'libs-shared[aws]'",
+    "aws-ssm:///orders/prod": "pip install 'libs-shared[aws]'",
     "gcp-sm://shop-1": "pip install 'pydantic-settings[gcp-secret-manager]'",
     "azure-kv://shop.vault.azure.net": "pip install 'pydantic-settings[azure-key-vault]'",
 }
