@@ -26,6 +26,7 @@ from shared.errors import SharedError
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
+    from shared.api._jwks import JwksEndpoint
     from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
 __all__ = [
@@ -200,6 +201,17 @@ def metrics_view(metrics: "Metrics") -> Any:
     async def view(request: Request) -> Response:
         # In a thread: it may read the files of other workers.
         answer = await run_in_threadpool(metrics.expose, request.headers.get("accept", ""))
+        return to_response(Reply(*answer))
+
+    return view
+
+
+def jwks_view(endpoint: "JwksEndpoint") -> Any:
+    """Return the public keys as a Starlette view."""
+
+    async def view(request: Request) -> Response:
+        # In a thread: it may look at the file of keys.
+        answer = await run_in_threadpool(endpoint.answer, request.headers.get("if-none-match"))
         return to_response(Reply(*answer))
 
     return view

@@ -43,7 +43,7 @@ from shared.api._jobs import AccessSink, Job
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api._validation import describe_errors, validation_error
-from shared.api.starlette import EnvelopeResponse, add_metrics_route, uninstall
+from shared.api.starlette import EnvelopeResponse, add_jwks_route, add_metrics_route, uninstall
 from shared.errors import SharedError
 from shared.runtime import Runtime
 
@@ -57,6 +57,7 @@ __all__ = [
     "EnvelopeRoute",
     "add_health_routes",
     "add_idempotency",
+    "add_jwks_route",
     "add_metrics_route",
     "add_security_schemes",
     "install_error_handlers",

@@ -30,6 +30,7 @@ from shared.api._flask import FlaskHandlers, RuleLabels, caller, probe_view, tem
 from shared.api._idempotency_wsgi import WsgiIdempotency
 from shared.api._installed import install_pipeline, installation
 from shared.api._jobs import AccessSink, Job
+from shared.api._jwks import JWKS_PATH, JwksEndpoint
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api.wsgi import WsgiLayer
@@ -37,6 +38,7 @@ from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
+    from shared.auth import KeySource
     from shared.api._idempotency import Idempotency
     from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
@@ -44,6 +46,7 @@ __all__ = [
     "EnvelopeResponse",
     "add_health_routes",
     "add_idempotency",
+    "add_jwks_route",
     "add_metrics_route",
     "enveloped",
     "install_error_handlers",
@@ -336,6 +339,37 @@ def add_metrics_route(app: Flask, metrics: "Metrics", *, path: str = "/metrics")
             return metrics.expose(caller()["accept"])
 
         _add_operations(app, "metrics route", {"shared_metrics": (path, probe)})
+
+
+def add_jwks_route(app: Flask, keys: "KeySource", *, path: str = JWKS_PATH, max_age: int = 300) -> None:
+    """Publish the public keys by which others verify the tokens of this service.
+
+    See :func:`shared.api.starlette.add_jwks_route`.
+
+    Args:
+        app: The application.
+        keys: The issuer's keys, such as :func:`shared.auth.get_key_source` returns.
+        path: Where.
+        max_age: Seconds that caches may keep the answer.
+
+    Raises:
+        ConfigurationError: The keys are another issuer's, or *max_age* is below 0.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.auth import Key, KeyRing
+        >>> app = Flask("docs")
+        >>> add_jwks_route(app, KeyRing([Key.generate("EdDSA")]))
+        >>> app.test_client().get("/.well-known/jwks.json").json["keys"][0]["kty"]
+        'OKP'
+    """
+    if installation(app).find("jwks route", None) is None:
+        endpoint = JwksEndpoint(keys, max_age=max_age)
+
+        def probe() -> Any:
+            return endpoint.answer(request.headers.get("If-None-Match"))
+
+        _add_operations(app, "jwks route", {"shared_jwks": (path, probe)})
 
 
 def _add_operations(app: Flask, part: str, views: dict[str, tuple[str, Callable[[], Any]]]) -> None:

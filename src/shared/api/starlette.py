@@ -29,12 +29,14 @@ from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._idempotency_asgi import AsgiIdempotency
 from shared.api._installed import install_pipeline, installation
 from shared.api._jobs import AccessSink, Job
+from shared.api._jwks import JWKS_PATH, JwksEndpoint
 from shared.api._operations import OperationRoutes
 from shared.api._options import LayerOptions
 from shared.api._pipeline import Pipeline
 from shared.api._routes import RouteIndex
 from shared.api._starlette import (
     health_views,
+    jwks_view,
     install_handlers,
     metrics_view,
     put_layer_around,
@@ -44,6 +46,7 @@ from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
+    from shared.auth import KeySource
     from shared.api._idempotency import Idempotency
     from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
@@ -51,6 +54,7 @@ __all__ = [
     "EnvelopeResponse",
     "add_health_routes",
     "add_idempotency",
+    "add_jwks_route",
     "add_metrics_route",
     "install_error_handlers",
     "install_layer",
@@ -291,6 +295,33 @@ def add_metrics_route(app: Starlette, metrics: "Metrics", *, path: str = "/metri
 
     routes = _operations(app, {path: ("shared_metrics", metrics_view(metrics))})
     record.add("metrics route", routes, partial(_remove_operations, app, routes))
+
+
+def add_jwks_route(app: Starlette, keys: "KeySource", *, path: str = JWKS_PATH, max_age: int = 300) -> None:
+    """Publish the public keys by which others verify the tokens of this service.
+
+    Idempotent; a path that the application already serves keeps its own answer.
+
+    Args:
+        app: The application.
+        keys: The issuer's keys, such as :func:`shared.auth.get_key_source` returns.
+        path: Where.
+        max_age: Seconds that caches may keep the answer.
+
+    Raises:
+        ConfigurationError: The keys are another issuer's, or *max_age* is below 0.
+
+    Example:
+        >>> from shared.auth import Key, KeyRing
+        >>> from starlette.applications import Starlette
+        >>> app = Starlette()
+        >>> add_jwks_route(app, KeyRing([Key.generate("EdDSA")]))
+    """
+    record = installation(app)
+    if record.find("jwks route", None) is not None:
+        return
+    routes = _operations(app, {path: ("shared_jwks", jwks_view(JwksEndpoint(keys, max_age=max_age)))})
+    record.add("jwks route", routes, partial(_remove_operations, app, routes))
 
 
 def _operations(app: Starlette, views: Mapping[str, tuple[str, Any]]) -> list[Route]:

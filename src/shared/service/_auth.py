@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from shared.auth import AccessDenied, AuthenticationFailed, Authenticator
     from shared.service._service import Service
 
-__all__ = ["add_auth", "document_auth"]
+__all__ = ["add_auth", "add_jwks", "document_auth"]
 
 _DOES = "who sends a request, by {}; rules such as require_roles() decide"
+_PUBLISHES = "the public keys of the service, for those who verify its tokens"
 
 
 def add_auth(app: Any, service: "Service", given: "Iterable[Authenticator | str]") -> Part:
@@ -74,6 +75,20 @@ def _named(name: str, service: "Service") -> "Authenticator":
         return GatewayAuthenticator(settings.security.GATEWAY_SECRET_KEYS, audience=settings.app.SERVICE_NAME)
     msg = f"no authenticator is called {name!r} (known: bearer, api_key, session, gateway)"
     raise ConfigurationError(msg)
+
+
+def add_jwks(app: Any, service: "Service", face: Any) -> None:
+    """Publish the public keys of the service, where the settings name a path."""
+    path = service.settings.security.JWT_JWKS_PATH
+    if not service.wants("jwks", _PUBLISHES):
+        return
+    if path is None:
+        service.note(Part("jwks", _PUBLISHES, enabled=False, reason="JWT_JWKS_PATH is not set"))
+        return
+    from shared.auth import get_key_source
+
+    face.add_jwks_route(app, get_key_source(), path=path)
+    service.note(Part("jwks", _PUBLISHES, settings=service.show("JWT_JWKS_PATH")))
 
 
 def document_auth(app: Any, service: "Service", face: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.errors import ConfigurationError
 from shared.runtime import use
-from shared.service._auth import add_auth, document_auth
+from shared.service._auth import add_auth, add_jwks, document_auth
 from shared.service._database import add_database
 from shared.service._edge import left_out, note_edge
 from shared.service._errors import add_error_tracking
@@ -43,6 +43,7 @@ PARTS: Final = (
     "content_types",
     "time_limit",
     "auth",
+    "jwks",
     "rate_limits",
     "errors",
     "idempotency",
@@ -209,6 +210,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
         service.note(Part("errors", "every error leaves as an envelope or problem details", settings=shown))
     if service.kind == "fastapi" and auth.enabled:
         document_auth(app, service, face)
+    add_jwks(app, service, face)
     add_idempotency(app, service, face)
     add_error_tracking(service)
     add_resilience(service)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_redis"]
 
-_DOES: Final = "Redis in health: degraded without it, since caches and limits fall back"
+_DOES: Final = "Redis in health: degraded without it; not ready when AUTH_STORE keeps logins there"
 _TIMEOUT: Final = 0.5  # seconds to connect, and to answer
 
 
@@ -25,14 +25,16 @@ def add_redis(service: "Service") -> None:
     if url is None or not is_redis_url(str(url)):
         service.note(Part("redis", _DOES, enabled=False, reason="neither REDIS_URL nor REDIS_HOST is set"))
         return
-    service.health.include(redis_check(str(url)))
+    # Caches and limits fall back; whoever is logged in is known only there.
+    critical = service.settings.security.AUTH_STORE == "redis"
+    service.health.include(redis_check(str(url), critical=critical))
     service.note(
-        Part("redis", _DOES, settings=service.show("REDIS_URL", "REDIS_HOST")),
+        Part("redis", _DOES, settings=service.show("REDIS_URL", "REDIS_HOST", "AUTH_STORE")),
         lambda: service.health.remove("redis"),
     )
 
 
-def redis_check(url: str) -> HealthCheck:
+def redis_check(url: str, *, critical: bool = False) -> HealthCheck:
     """Return a check that asks the server at *url*, by a connection of its own: the pool may be full."""
 
     def check() -> dict[str, Any]:
@@ -47,4 +49,4 @@ def redis_check(url: str) -> HealthCheck:
                 client.close()
         return {"status": "healthy", "latency_ms": round((perf_counter() - begin) * 1000, 2)}
 
-    return HealthCheck("redis", check, critical=False, timeout=2 * _TIMEOUT + 0.2)
+    return HealthCheck("redis", check, critical=critical, timeout=2 * _TIMEOUT + 0.2)

@@ -272,6 +272,20 @@ def test_a_redis_that_is_down_degrades_and_shows_no_password(make_app, shared_cl
     assert "hunter2" not in answer.text
 
 
+def test_a_redis_that_keeps_the_logins_takes_the_service_out_when_it_is_down(make_app, shared_client):
+    settings = Settings(
+        REDIS_URL="redis://127.0.0.1:1/0",
+        AUTH_STORE="redis",
+        ENVIRONMENT="testing",
+        HEALTH_CACHE_SECONDS=0,
+        HEALTH_FAILURE_THRESHOLD=1,
+    )
+    client = shared_client(install(make_app(), settings))
+
+    assert client.get("/ready").status == 503
+    assert client.get("/live").status == 200
+
+
 def test_a_redis_that_answers_is_healthy(make_app, shared_client, shared_redis):
     settings = Settings(
         REDIS_URL=str(shared_redis), ENVIRONMENT="testing", HEALTH_DETAILS="always", HEALTH_CACHE_SECONDS=0

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from shared.config._field import Section, setting
-from shared.config._sections._common import LOWER, HttpsUrl, Origin, Printable
+from shared.config._sections._common import LOWER, HttpsUrl, Origin, Path, Printable
 
 
 def _is_key(secret: SecretStr) -> SecretStr:
@@ -63,6 +63,12 @@ class SecuritySettings(Section):
         None,
         "Address of the issuer's public keys (JWK Set), for a process that only verifies tokens.",
         secret=False,
+    )
+    JWT_JWKS_PATH: Path | None = setting(
+        None,
+        "Path of the public keys of the service, such as /.well-known/jwks.json; none publishes none.",
+        secret=False,
+        expects="a path that begins with /",
     )
     JWT_BACKEND: Annotated[Literal["jose", "native"], LOWER] = setting(
         "jose", "What computes signatures: the key objects of python-jose, or cryptography itself."
