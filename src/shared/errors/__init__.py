@@ -45,6 +45,8 @@ show, and the HTTP status it becomes at the edge::
     └── InfrastructureError                something beneath the request failed (5xx)
         ├── ConfigurationError             500
         │   ├── InvalidArgumentError       500  also a ValueError
+        │   │   └── FlagDocumentError      flags that contradict themselves
+        │   ├── UnknownFlagError           500
         │   └── UnsupportedCallableError   500  also a TypeError
         ├── DatabaseError                  500
         ├── DeadlineExceededError          504  also a TimeoutError
@@ -56,6 +58,7 @@ show, and the HTTP status it becomes at the edge::
         ├── ServiceUnavailableError        503
         │   ├── BulkheadFullError          503  too many calls at once
         │   ├── CircuitOpenError
+        │   ├── FlagUnavailableError       a required flag cannot be evaluated
         │   └── PoolExhaustedError         no database connection came free in time
         └── WorkflowError                  500
 
@@ -113,12 +116,15 @@ from shared.errors._infrastructure import (
     DeadlineExceededError,
     DecryptionError,
     ExternalServiceError,
+    FlagDocumentError,
+    FlagUnavailableError,
     InfrastructureError,
     InvalidArgumentError,
     MigrationError,
     MissingDependencyError,
     PoolExhaustedError,
     ServiceUnavailableError,
+    UnknownFlagError,
     UnsupportedCallableError,
     WorkflowError,
 )
@@ -144,6 +150,8 @@ __all__ = [
     "DecryptionError",
     "ErrorMap",
     "ExternalServiceError",
+    "FlagDocumentError",
+    "FlagUnavailableError",
     "GoneError",
     "InfrastructureError",
     "InsufficientBalanceError",
@@ -171,6 +179,7 @@ __all__ = [
     "TokenReuseError",
     "TokenRevokedError",
     "TransactionConflictError",
+    "UnknownFlagError",
     "UnsafeUrlError",
     "UnsupportedCallableError",
     "UnsupportedMediaTypeError",

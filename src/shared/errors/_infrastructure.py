@@ -1,5 +1,6 @@
 """Errors of the ground a request stands on (5xx)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from shared.constants import ErrorCode
@@ -37,6 +38,37 @@ class InvalidArgumentError(ConfigurationError, ValueError):
         Traceback (most recent call last):
             ...
         shared.errors.InvalidArgumentError: max_attempts must be >= 1, got 0
+    """
+
+
+class FlagDocumentError(InvalidArgumentError):
+    """A flag, or a document of flags, contradicts itself; it is refused whole.
+
+    Args:
+        faults: Everything that is wrong with it, one line each; also in ``details``.
+        subject: What is wrong.
+        kwargs: As in :class:`SharedError`.
+
+    Attributes:
+        faults: As given.
+
+    Example:
+        >>> print(FlagDocumentError(["flags.beta.rules.0: give either serve or split"]))
+        flag document: flags.beta.rules.0: give either serve or split
+    """
+
+    def __init__(self, faults: Iterable[str], *, subject: str = "flag document", **kwargs: Any) -> None:
+        self.faults: tuple[str, ...] = tuple(faults)
+        kwargs.setdefault("details", {"faults": list(self.faults)})
+        super().__init__(f"{subject}: {'; '.join(self.faults)}", **kwargs)
+
+
+class UnknownFlagError(ConfigurationError):
+    """A flag was asked for that nobody declared, where that is an error.
+
+    Example:
+        >>> UnknownFlagError("flag 'new_menue' is not declared").status
+        500
     """
 
 
@@ -146,6 +178,15 @@ class ServiceUnavailableError(RetryAfterError, InfrastructureError):
 
     code: str = ErrorCode.SERVICE_UNAVAILABLE
     status: int = 503
+
+
+class FlagUnavailableError(ServiceUnavailableError):
+    """A flag that protects something cannot be evaluated; going on without it would be unsafe.
+
+    Example:
+        >>> FlagUnavailableError("flag 'verify_webhooks' is required and cannot be evaluated").status
+        503
+    """
 
 
 class BulkheadFullError(ServiceUnavailableError):
