@@ -144,6 +144,7 @@ class AlertEvaluator:
         self._pending: deque[tuple[Notifier, Notification, int]] = deque(maxlen=_MAX_PENDING)
         self._tick_lock = threading.Lock()
         self._stop: threading.Event | None = None
+        self._wake = threading.Event()
         for alert in alerts:
             self.add(alert)
         after_fork_in_child(self)
@@ -260,13 +261,23 @@ class AlertEvaluator:
         self._enqueue(self._notice(alert.name, news, severity, finding.summary, finding.details))
 
     def notify(self, notification: Notification) -> None:
-        """Tell every notifier; delivery that fails is tried again at the next looks."""
+        """Tell every notifier; delivery that fails is tried again at the next looks.
+
+        Returns at once when :meth:`start` was called: the thread delivers.
+        """
         self._enqueue(notification)
-        if self._tick_lock.acquire(blocking=False):  # else whoever ticks delivers
+        if self._stop is not None:
+            self._wake.set()  # the thread delivers: who tells may be a request
+        elif self._tick_lock.acquire(blocking=False):  # else whoever ticks delivers
             try:
                 self._deliver()
             finally:
                 self._tick_lock.release()
+
+    def deliver(self) -> None:
+        """Try once to deliver what is pending; never raises."""
+        with self._tick_lock:
+            self._deliver()
 
     def _enqueue(self, notification: Notification) -> None:
         self._pending.extend((notifier, notification, 1) for notifier in self._notifiers)
@@ -306,18 +317,18 @@ class AlertEvaluator:
     def start(self) -> None:
         """Look every *interval* seconds, from a daemon thread; safe to call again."""
         if self._stop is None:
-            self._stop = threading.Event()
-            arguments = (weakref.ref(self), self._stop, self._interval)
+            self._stop, self._wake = threading.Event(), threading.Event()
+            arguments = (weakref.ref(self), self._stop, self._wake, self._interval)
             threading.Thread(target=_run, args=arguments, name="shared-alerts", daemon=True).start()
 
     def close(self) -> None:
         """End the thread; what is pending is tried once more."""
         if self._stop is not None:
             self._stop.set()
+            self._wake.set()
             self._stop = None
         if self._pending:
-            with self._tick_lock:
-                self._deliver()
+            self.deliver()
 
     def after_fork(self) -> None:
         """Leave looking and telling to the parent; called in the child."""
@@ -326,10 +337,19 @@ class AlertEvaluator:
         self._stop = None
 
 
-def _run(reference: "weakref.ref[AlertEvaluator]", stop: threading.Event, interval: float) -> None:
-    while not stop.wait(interval):
+def _run(
+    reference: "weakref.ref[AlertEvaluator]", stop: threading.Event, wake: threading.Event, interval: float
+) -> None:
+    next_look = time.monotonic() + interval
+    while True:
+        woken = wake.wait(max(0.0, next_look - time.monotonic()))
         evaluator = reference()
-        if evaluator is None:
+        if stop.is_set() or evaluator is None:
             return
-        evaluator.tick()
+        if woken:
+            wake.clear()
+            evaluator.deliver()
+        else:
+            evaluator.tick()
+            next_look = time.monotonic() + interval
         del evaluator  # the thread must not be what keeps it alive

@@ -82,7 +82,7 @@ class Metrics:
         self._slot: SlotFile | None = None
         self._reader: SlotReader | None = None
         self._sampler = Sampler(self)
-        self._directory = None if directory is None else Path(directory)
+        self.directory: Path | None = None if directory is None else Path(directory)  #: None when alone
         self._choose_store()
         self._overflow: Counter | None = None
         self._overflow = self.counter(
@@ -292,7 +292,7 @@ class Metrics:
     def _choose_store(self) -> None:
         if self._multiprocess is False:
             return
-        directory = self._directory
+        directory = self.directory
         if directory is None:
             parent = parent_of_group()
             if parent is None and not self._multiprocess:
@@ -308,7 +308,7 @@ class Metrics:
             _log.warning("metrics stay with each process: %s", exc)
             return False
         self._store = self._slot
-        self._directory = directory
+        self.directory = directory
         self._reader = SlotReader(directory)
         self._sampler.share()
         return True
@@ -342,7 +342,7 @@ class Metrics:
     def before_fork(self) -> None:
         """Move the numbers to a file, so that the child's can be added to them."""
         if self._slot is None and self._multiprocess is not False:
-            directory = self._directory or group_directory(self.service, os.getpid())
+            directory = self.directory or group_directory(self.service, os.getpid())
             if self._share(directory):
                 self._move(carry=True)
 
@@ -351,13 +351,13 @@ class Metrics:
         self._lock = threading.RLock()
         for family in self._families.values():
             family.renew_locks()
-        if self._slot is None or self._directory is None:
+        if self._slot is None or self.directory is None:
             return
         self._slot.release()
         self._sampler.after_fork()
-        self._reader = SlotReader(self._directory)
+        self._reader = SlotReader(self.directory)
         try:
-            self._slot = SlotFile(self._directory)
+            self._slot = SlotFile(self.directory)
             self._store = self._slot
         except OSError:
             self._slot, self._store = None, MemoryStore()

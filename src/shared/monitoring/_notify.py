@@ -47,7 +47,7 @@ class WebhookNotifier:
 
     Args:
         url: Where to post; http or https, without credentials.
-        secret: Key of the signature, at least 16 bytes; ``whsec_`` and base64 is
+        secret: Key of the signature, 24 to 64 bytes; ``whsec_`` and base64 is
             understood.
         timeout: Seconds per attempt to connect, send and read, > 0.
         wall_clock: Unix time in seconds.
@@ -56,7 +56,8 @@ class WebhookNotifier:
         InvalidArgumentError: *url* or *secret* is not usable.
 
     Example:
-        >>> notifier = WebhookNotifier("https://alerts.example/hook", secret=b"0123456789abcdef")
+        >>> secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        >>> notifier = WebhookNotifier("https://alerts.example/hook", secret=secret)
     """
 
     def __init__(
@@ -158,7 +159,7 @@ def _key(secret: bytes | str) -> bytes:
         except ValueError as exc:
             msg = "the webhook's secret begins with whsec_ and is no base64"
             raise InvalidArgumentError(msg) from exc
-    if len(key) < 16:
-        msg = f"the webhook's secret has {len(key)} bytes, at least 16 are needed"
+    if not 24 <= len(key) <= 64:
+        msg = f"the webhook's secret has {len(key)} bytes, 24 to 64 are needed"
         raise InvalidArgumentError(msg)
     return key

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.errors import ConfigurationError
 from shared.runtime import use
+from shared.service._alerts import add_alerts
 from shared.service._auth import add_auth, add_jwks, document_auth
 from shared.service._database import add_database
 from shared.service._edge import left_out, note_edge
@@ -24,6 +25,7 @@ from shared.service._tracing import add_tracing
 if TYPE_CHECKING:
     from shared.api import LayerOptions
     from shared.auth import Authenticator
+    from shared.monitoring import SLO, Alert
     from shared.service._service import Check, SettingsLike
 
 __all__ = ["PARTS", "explain", "install", "installed", "uninstall"]
@@ -50,6 +52,7 @@ PARTS: Final = (
     "error_tracking",
     "resilience",
     "metrics",
+    "alerts",
     "event_loop",
     "database",
     "redis",
@@ -74,6 +77,7 @@ def install(
     service: str | None = None,
     checks: "Iterable[Check]" = (),
     authenticators: "Iterable[Authenticator | str]" = (),
+    alerts: "Iterable[Alert | SLO]" = (),
     without: Iterable[str] = (),
 ) -> A:
     """Make *app* a service: settings, logs, ids, errors, headers, limits, health, drain.
@@ -91,6 +95,8 @@ def install(
         authenticators: Ways to prove who one is, in order: objects of :mod:`shared.auth`,
             or ``"bearer"``, ``"api_key"``, ``"session"``, ``"gateway"`` as the settings
             have them; those of ``AUTHENTICATORS`` when none are given.
+        alerts: Alerts and SLOs of :mod:`shared.monitoring`, looked at while the service
+            runs and told to the log and to ``ALERT_WEBHOOK_URL``.
         without: Names from :data:`PARTS` to leave out.
 
     Raises:
@@ -121,7 +127,7 @@ def install(
     made = Service(kind, settings, name=service, checks=checks, without=without, known_parts=_OPTIONAL)
     try:
         with use(made.runtime):
-            _install_parts(app, made, authenticators)
+            _install_parts(app, made, authenticators, alerts)
     except BaseException:
         made.dismantle()
         raise
@@ -184,7 +190,12 @@ def uninstall(app: Any) -> None:
 # --- the parts ------------------------------------------------------------------------
 
 
-def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authenticator | str]") -> None:
+def _install_parts(
+    app: Any,
+    service: Service,
+    authenticators: "Iterable[Authenticator | str]",
+    alerts: "Iterable[Alert | SLO]",
+) -> None:
     face = _face(service.kind)
     options = _options(service)
     pipeline = None
@@ -216,6 +227,7 @@ def _install_parts(app: Any, service: Service, authenticators: "Iterable[Authent
     add_resilience(service)
     if add_metrics(service):
         add_http_metrics(app, service, face, pipeline)
+    add_alerts(service, alerts)
     add_event_loop(service)
     add_disks(service)
     add_database(service)

@@ -235,6 +235,13 @@ class MonitoringSettings(Section):
         "Headers for the trace collector, such as api-key=abc,tenant=7.",
         aliases=("OTEL_EXPORTER_OTLP_HEADERS",),
     )
+    ALERT_WEBHOOK_URL: HttpUrl | None = setting(
+        None, "Where alerts are posted, signed; none leaves them to the log."
+    )
+    ALERT_WEBHOOK_SECRET: SecretStr | None = setting(
+        None, "Secret that signs the alerts, 24 to 64 bytes; whsec_ and base64 is understood."
+    )
+    ALERT_INTERVAL_SECONDS: Seconds = setting(30.0, "Time between two looks at the alerts, in seconds.")
     SENTRY_DSN: HttpUrl | None = setting(None, "Address of the error tracker; none is off.", secret=True)
 
 
