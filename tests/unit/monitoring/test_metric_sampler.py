@@ -13,7 +13,7 @@ def threads():
     return [each for each in threading.enumerate() if each.name == "shared-metrics" and each.is_alive()]
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=20.0):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.005)
