@@ -40,6 +40,7 @@ from shared.database import (
     OutboxMessage,
     PerformanceRollup,
 )
+from shared.feature_flags import FlagExposure, FlagFeedback, FlagUsage
 
 __all__ = [
     "Agent",
@@ -56,6 +57,9 @@ __all__ = [
     "Conversation",
     "DatabaseLock",
     "DatabaseLockWaiter",
+    "FlagExposure",
+    "FlagFeedback",
+    "FlagUsage",
     "IdempotencyKey",
     "InboxMessage",
     "InventoryItem",

@@ -45,6 +45,11 @@ if TYPE_CHECKING:
         InboxMessageFactory,
         OutboxMessageFactory,
     )
+    from shared.testing._factories_flags import (
+        FlagExposureFactory,
+        FlagFeedbackFactory,
+        FlagUsageFactory,
+    )
     from shared.testing._factory_base import (
         ModelFactory,
         factory_session,
@@ -69,6 +74,9 @@ __all__ = [
     "ConversationFactory",
     "DatabaseLockFactory",
     "DatabaseLockWaiterFactory",
+    "FlagExposureFactory",
+    "FlagFeedbackFactory",
+    "FlagUsageFactory",
     "FrozenClock",
     "IdempotencyKeyFactory",
     "InboxMessageFactory",
@@ -107,6 +115,9 @@ if not TYPE_CHECKING:
         "ConversationFactory": "_factories_agents",
         "DatabaseLockFactory": "_factories_database",
         "DatabaseLockWaiterFactory": "_factories_database",
+        "FlagExposureFactory": "_factories_flags",
+        "FlagFeedbackFactory": "_factories_flags",
+        "FlagUsageFactory": "_factories_flags",
         "IdempotencyKeyFactory": "_factories_database",
         "InboxMessageFactory": "_factories_database",
         "InventoryItemFactory": "_factories_commerce",

@@ -11,7 +11,13 @@ from shared.testing._factory_base import ModelFactory, declared_factories, facto
 
 __all__ = ["factory_for"]
 
-_DECLARING: Final = ("_factories_agents", "_factories_auth", "_factories_commerce", "_factories_database")
+_DECLARING: Final = (
+    "_factories_agents",
+    "_factories_auth",
+    "_factories_commerce",
+    "_factories_database",
+    "_factories_flags",
+)
 _automatic: Final[dict[type[Any], type[Any]]] = {}
 
 

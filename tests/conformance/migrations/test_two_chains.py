@@ -16,7 +16,7 @@ from shared.database.migrations import (
 from shared.errors import MigrationError
 from tests.conformance.migrations._service import Service
 
-LIBRARY_ROOMS = {"agents", "auth", "commerce", "database", "monitoring"}
+LIBRARY_ROOMS = {"agents", "auth", "commerce", "database", "feature_flags", "monitoring"}
 LIBRARY = {"database_outbox", "database_inbox", "database_idempotency", "shared_alembic_version"}
 
 

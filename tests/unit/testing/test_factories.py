@@ -29,7 +29,7 @@ from shared.testing import (
     factory_session,
 )
 
-ROOMS = ("agents", "auth", "commerce", "database")
+ROOMS = ("agents", "auth", "commerce", "database", "feature_flags")
 MODELS = [
     pytest.param(model, id=name)
     for name in models.__all__
