@@ -2,6 +2,7 @@
 
 import builtins
 import time
+import re
 from html.parser import HTMLParser
 
 import nh3
@@ -24,6 +25,7 @@ ATTACKS = [
     "<a href='https://a' id=document name=cookie>x</a>", "<<script>script>alert(1)<</script>/script>", "<img/src/onerror=alert(1)>",
     '<p title="`><img src=x onerror=alert(1)>">', "<!--><img src=x onerror=alert(1)>-->", "<![CDATA[<script>x</script>]]>",
     "<xmp><img src=x onerror=alert(1)></xmp>", "<textarea><img src=x onerror=alert(1)></textarea>", "<plaintext><script>x",
+    '<a href="<a href=javascript:alert(1)">x</a>', '<a href="\x01java\tscript:alert(1)">x</a>',
     "<a href=https://a target=_blank rel=opener>x</a>", "<details ontoggle=alert(1) open>", "<isindex type=image src=1 onerror=x>",
 ]  # fmt: skip
 POLICIES = [HtmlPolicy.text, HtmlPolicy.basic, HtmlPolicy.rich]
@@ -49,8 +51,15 @@ def assert_allowed(html, policy):
         for name, value in attributes.items():
             assert name in {*policy.attributes.get(tag, ()), *policy.attributes.get("*", ()), "rel"}
             if name in ("href", "src"):
-                scheme = value.partition(":")[0] if ":" in value.split("/")[0] else None
+                scheme = scheme_for_a_browser(value)
                 assert scheme is None or scheme in policy.url_schemes
+
+
+def scheme_for_a_browser(url):
+    """The scheme by the WHATWG URL standard, section 4.4: controls around and tabs and newlines inside go first."""
+    url = re.sub(r"[\t\n\r]", "", url.strip("".join(map(chr, range(0x21)))))
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)
+    return found and found[1].lower()
 
 
 @each_policy
