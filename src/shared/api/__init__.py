@@ -11,6 +11,7 @@ from shared.api._conditional import NotModified, check_preconditions, entity_tag
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
+from shared.api._filters import Filter
 from shared.api._idempotency import Idempotency, IdempotentRequest, idempotent_request
 from shared.api._idempotency_sql import DatabaseReplays
 from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
@@ -18,8 +19,10 @@ from shared.api._limit_keys import ClientAddress
 from shared.api._limit_policy import LimitPolicy
 from shared.api._limit_rule import RateLimitRule, rate_limit
 from shared.api._limits import RateLimits, RequestLimited
+from shared.api._listing import Listing
 from shared.api._models import Envelope, ErrorBody, ErrorEnvelope, Problem
 from shared.api._options import LayerOptions
+from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
 from shared.api._policies import CorsPolicy, CsrfPolicy
 from shared.api._validation import load_model, validation_error
@@ -37,14 +40,17 @@ __all__ = [
     "ErrorEnvelope",
     "ErrorRenderer",
     "Exchange",
+    "Filter",
     "Idempotency",
     "IdempotentRequest",
     "InFlight",
     "Job",
     "LayerOptions",
     "LimitPolicy",
+    "Listing",
     "NotModified",
     "Outcome",
+    "PageRequest",
     "Pipeline",
     "Problem",
     "RateLimitRule",

@@ -22,6 +22,7 @@ class Success:
         data: What goes under ``data``.
         message: One line for people.
         meta: Facts beside the data, such as a page's position; left out when None.
+        headers: More headers of the answer, as pairs of text.
 
     Example:
         >>> Success([1, 2], message="Two found", meta={"total": 2}).meta
@@ -31,6 +32,7 @@ class Success:
     data: Any = None
     message: str = _OK
     meta: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 _second = -1

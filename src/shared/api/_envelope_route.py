@@ -24,10 +24,11 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 class _Raw:
     """JSON bytes of the data on their way into an envelope."""
 
-    __slots__ = ("data", "message", "meta")
+    __slots__ = ("data", "headers", "message", "meta")
 
     def __init__(self, data: bytes, success: Success) -> None:
         self.data = data
+        self.headers = success.headers
         self.message = success.message
         self.meta = success.meta
 
@@ -44,6 +45,8 @@ class _RouteResponse(Response):
 
     def enclose(self, version: str) -> None:
         """Put the envelope around the data; nothing for statuses without a body."""
+        if self.raw.headers:
+            self.raw_headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in self.raw.headers]
         if self.status_code < 200 or self.status_code in (204, 304):
             return
         self.body = splice(self.raw.data, self.raw.message, version, self.raw.meta)
@@ -67,7 +70,7 @@ class _DataField:
         if self._field is None:
             return success, None
         data, errors = self._field.validate(success.data, *args, **kwargs)
-        return Success(data, success.message, success.meta), errors
+        return Success(data, success.message, success.meta, success.headers), errors
 
     def serialize(self, value: Success, **options: Any) -> _Raw:
         if self._adapter is None:

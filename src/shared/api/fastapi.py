@@ -16,7 +16,7 @@ try:
 except ImportError as _exc:
     raise MissingDependencyError("fastapi", extra="fastapi") from _exc
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -30,17 +30,21 @@ from fastapi.exceptions import (
     ResponseValidationError,
     WebSocketRequestValidationError,
 )
+from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.api import _openapi
 from shared.api._auth_openapi import with_security
 from shared.api import _starlette as _shared
 from shared.api import starlette as _starlette
+from shared.api._declared import LISTING, fastapi_routes, with_declared
 from shared.api._envelope_route import EnvelopeRoute
 from shared.api._exchange import RequestFinished
 from shared.api._installed import installation
 from shared.api._jobs import AccessSink, Job
+from shared.api._listing import Listing
 from shared.api._options import LayerOptions
+from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
 from shared.api._validation import describe_errors, validation_error
 from shared.api.starlette import EnvelopeResponse, add_jwks_route, add_metrics_route, uninstall
@@ -63,6 +67,7 @@ __all__ = [
     "install_error_handlers",
     "install_layer",
     "operations",
+    "page_dependency",
     "uninstall",
 ]
 
@@ -169,11 +174,39 @@ def _document(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = original()
         if seen[0] is not document:
-            seen[:] = document, _openapi.with_errors(document)
+            declared = with_declared(document, fastapi_routes(app.routes))
+            seen[:] = document, _openapi.with_errors(declared)
         return seen[1]  # type: ignore[no-any-return]
 
     app.openapi = openapi  # type: ignore[method-assign]
     record.add("openapi", openapi, lambda: app.__dict__.pop("openapi", None) and None)
+
+
+def page_dependency(listing: Listing) -> Callable[[Request], Awaitable[PageRequest]]:
+    """Return a dependency that reads the query of a request by the rules of *listing*.
+
+    The OpenAPI document shows the parameters, where :func:`install_error_handlers` completes it.
+
+    Args:
+        listing: The rules.
+
+    Example:
+        >>> from typing import Annotated
+        >>> from fastapi import Depends, FastAPI
+        >>> from shared.api import Listing, PageRequest
+        >>> films, app = Listing({"year": int}, style="page"), FastAPI()
+        >>> install_error_handlers(app)
+        >>> @app.get("/films")
+        ... async def list_films(page: Annotated[PageRequest, Depends(page_dependency(films))]): ...
+        >>> [each["name"] for each in app.openapi()["paths"]["/films"]["get"]["parameters"]]
+        ['page', 'size', 'year']
+    """
+
+    async def read_page(request: Request) -> PageRequest:
+        return listing.read(request.url.query)
+
+    setattr(read_page, LISTING, listing)
+    return read_page
 
 
 def operations(app: FastAPI) -> tuple[tuple[str, str], ...]:

@@ -21,26 +21,26 @@ from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from flask import Flask, abort, has_request_context, request
+from flask import Flask, has_request_context, request
 from flask import Response as FlaskResponse
 
-from shared.api._envelope import success_bytes
+from shared.api._envelope import Success, success_bytes
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
-from shared.api._flask import FlaskHandlers, RuleLabels, caller, probe_view, template_of
+from shared.api._flask import FlaskHandlers, RuleLabels, template_of
+from shared.api._flask_routes import add_health_routes, add_jwks_route, add_metrics_route
 from shared.api._idempotency_wsgi import WsgiIdempotency
 from shared.api._installed import install_pipeline, installation
 from shared.api._jobs import AccessSink, Job
-from shared.api._jwks import JWKS_PATH, JwksEndpoint
+from shared.api._listing import Listing
 from shared.api._options import LayerOptions
+from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
 from shared.api.wsgi import WsgiLayer
 from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
-    from shared.auth import KeySource
     from shared.api._idempotency import Idempotency
-    from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
 __all__ = [
     "EnvelopeResponse",
@@ -52,6 +52,7 @@ __all__ = [
     "install_error_handlers",
     "install_layer",
     "operations",
+    "page_request",
     "uninstall",
 ]
 
@@ -89,6 +90,9 @@ class EnvelopeResponse(FlaskResponse):
         if status >= 200 and status not in (204, 304):
             body = success_bytes(data, message, version=version or _version(), meta=meta)
         super().__init__(body, status, headers, mimetype="application/json")
+        if isinstance(data, Success):
+            for name, value in data.headers:
+                self.headers.add(name, value)
 
 
 def _version() -> str:
@@ -257,6 +261,22 @@ def install_error_handlers(
     record.add("error handlers", handlers, undo)
 
 
+def page_request(listing: Listing) -> PageRequest:
+    """Return what the request at hand asks of *listing*.
+
+    Raises:
+        ValidationError: A parameter is not declared or does not fit.
+        BadRequestError: The cursor is not one of ours, or no longer.
+
+    Example:
+        >>> from shared.api import Listing
+        >>> with Flask("docs").test_request_context("/films?page=2"):
+        ...     page_request(Listing(style="page")).number
+        2
+    """
+    return listing.read(request.query_string)
+
+
 def operations(app: Flask) -> tuple[tuple[str, str], ...]:
     """Return method and template of every rule *app* has now.
 
@@ -271,121 +291,6 @@ def operations(app: Flask) -> tuple[tuple[str, str], ...]:
         (method, template_of(rule.rule)) for rule in app.url_map.iter_rules() for method in rule.methods or ()
     }
     return tuple(sorted(found))
-
-
-def add_health_routes(
-    app: Flask,
-    registry: "HealthRegistry",
-    *,
-    health_path: str = "/health",
-    ready_path: str = "/ready",
-    live_path: str = "/live",
-    details: "DetailPolicy" = "internal",
-) -> None:
-    """Answer the three probes; see :class:`shared.monitoring.HealthEndpoints`.
-
-    Idempotent; a path that the application already serves keeps its own answer.
-    After :func:`uninstall` the paths answer 404: Flask cannot forget a rule.
-
-    Args:
-        app: The application.
-        registry: Whose checks and lifecycle decide.
-        health_path: Path of the full report.
-        ready_path: Path of the readiness probe.
-        live_path: Path of the liveness probe.
-        details: Who sees the parts: ``"always"``, ``"never"`` or ``"internal"`` callers.
-
-    Example:
-        >>> from flask import Flask
-        >>> from shared.monitoring import HealthRegistry
-        >>> app = Flask("docs")
-        >>> add_health_routes(app, HealthRegistry(), details="never")
-    """
-    from shared.monitoring import HealthEndpoints
-
-    record = installation(app)
-    if record.find("health routes", None) is not None:
-        return
-    endpoints = HealthEndpoints(registry, details=details)
-    views: dict[str, tuple[str, Callable[[], Any]]] = {
-        "shared_health": (health_path, lambda: endpoints.health(**caller())),
-        "shared_ready": (ready_path, lambda: endpoints.ready(**caller())),
-        "shared_live": (live_path, endpoints.live),
-    }
-    _add_operations(app, "health routes", views)
-
-
-def add_metrics_route(app: Flask, metrics: "Metrics", *, path: str = "/metrics") -> None:
-    """Answer the scrapes of Prometheus; see :meth:`shared.monitoring.Metrics.expose`.
-
-    Idempotent; a path that the application already serves keeps its own answer.
-
-    Args:
-        app: The application.
-        metrics: What is told.
-        path: Where.
-
-    Example:
-        >>> from flask import Flask
-        >>> from shared.monitoring import Metrics
-        >>> app = Flask("docs")
-        >>> add_metrics_route(app, Metrics("docs"))
-        >>> app.test_client().get("/metrics").status_code
-        200
-    """
-    if installation(app).find("metrics route", None) is None:
-
-        def probe() -> Any:
-            return metrics.expose(caller()["accept"])
-
-        _add_operations(app, "metrics route", {"shared_metrics": (path, probe)})
-
-
-def add_jwks_route(app: Flask, keys: "KeySource", *, path: str = JWKS_PATH, max_age: int = 300) -> None:
-    """Publish the public keys by which others verify the tokens of this service.
-
-    See :func:`shared.api.starlette.add_jwks_route`.
-
-    Args:
-        app: The application.
-        keys: The issuer's keys, such as :func:`shared.auth.get_key_source` returns.
-        path: Where.
-        max_age: Seconds that caches may keep the answer.
-
-    Raises:
-        ConfigurationError: The keys are another issuer's, or *max_age* is below 0.
-
-    Example:
-        >>> from flask import Flask
-        >>> from shared.auth import Key, KeyRing
-        >>> app = Flask("docs")
-        >>> add_jwks_route(app, KeyRing([Key.generate("EdDSA")]))
-        >>> app.test_client().get("/.well-known/jwks.json").json["keys"][0]["kty"]
-        'OKP'
-    """
-    if installation(app).find("jwks route", None) is None:
-        endpoint = JwksEndpoint(keys, max_age=max_age)
-
-        def probe() -> Any:
-            return endpoint.answer(request.headers.get("If-None-Match"))
-
-        _add_operations(app, "jwks route", {"shared_jwks": (path, probe)})
-
-
-def _add_operations(app: Flask, part: str, views: dict[str, tuple[str, Callable[[], Any]]]) -> None:
-    taken = {rule.rule for rule in app.url_map.iter_rules()}
-    for name, (path, probe) in views.items():
-        if name in app.view_functions:  # left by an earlier uninstall()
-            app.view_functions[name] = probe_view(probe)
-        elif path not in taken:
-            app.add_url_rule(path, name, probe_view(probe), methods=["GET"])
-
-    def undo() -> None:
-        for name in views:
-            if name in app.view_functions:
-                app.view_functions[name] = lambda: abort(404)
-
-    installation(app).add(part, views, undo)
 
 
 def uninstall(app: Flask) -> None:

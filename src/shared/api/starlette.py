@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -30,8 +31,10 @@ from shared.api._idempotency_asgi import AsgiIdempotency
 from shared.api._installed import install_pipeline, installation
 from shared.api._jobs import AccessSink, Job
 from shared.api._jwks import JWKS_PATH, JwksEndpoint
+from shared.api._listing import Listing
 from shared.api._operations import OperationRoutes
 from shared.api._options import LayerOptions
+from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
 from shared.api._routes import RouteIndex
 from shared.api._starlette import (
@@ -59,6 +62,7 @@ __all__ = [
     "install_error_handlers",
     "install_layer",
     "operations",
+    "page_request",
     "uninstall",
 ]
 
@@ -96,6 +100,8 @@ class EnvelopeResponse(Response):
         self._version = version
         self._bodyless = status_code < 200 or status_code in (204, 304)
         super().__init__(self._success.data, status_code, **kwargs)
+        for name, value in self._success.headers:
+            self.headers.append(name, value)
 
     def render(self, content: Any) -> bytes:
         """Return the envelope around *content*."""
@@ -223,6 +229,22 @@ def install_error_handlers(
         >>> install_error_handlers(app, LayerOptions(error_format="problem"))
     """
     install_handlers(app, starlette_handlers, options, runtime)
+
+
+def page_request(request: Request, listing: Listing) -> PageRequest:
+    """Return what *request* asks of *listing*.
+
+    Raises:
+        ValidationError: A parameter is not declared or does not fit.
+        BadRequestError: The cursor is not one of ours, or no longer.
+
+    Example:
+        >>> from shared.api import Listing
+        >>> scope = {"type": "http", "path": "/films", "query_string": b"page=2", "headers": []}
+        >>> page_request(Request(scope), Listing(style="page")).number
+        2
+    """
+    return listing.read(request.scope.get("query_string", b""))
 
 
 def operations(app: Starlette) -> tuple[tuple[str, str], ...]:

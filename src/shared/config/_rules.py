@@ -204,9 +204,9 @@ def _jwt_pair(values: Values) -> Iterator[Problem]:
         )
 
 
-@_rule("CSRF_SECRET_KEY", "API_KEY_PEPPER", production=True)
+@_rule("CSRF_SECRET_KEY", "CURSOR_SECRET_KEY", "API_KEY_PEPPER", production=True)
 def _other_keys(values: Values) -> Iterator[Problem]:
-    for name in ("CSRF_SECRET_KEY", "API_KEY_PEPPER"):
+    for name in ("CSRF_SECRET_KEY", "CURSOR_SECRET_KEY", "API_KEY_PEPPER"):
         if values[name] is not None:
             yield from _weak(name, values[name], 32, "")
 

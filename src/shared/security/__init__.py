@@ -35,6 +35,7 @@ from shared.security._outbound import GuardedUrl, aguard_url, guard_url
 from shared.security._redactor import Redactor
 from shared.security._redirect import safe_redirect
 from shared.security._replay import AsyncReplayStore, MemoryReplayStore, ReplayStore
+from shared.security._signer import Signer
 from shared.security._webhook import averify_webhook, sign_webhook, verify_hmac_signature, verify_webhook
 from shared.security._webhook_event import VerifiedEvent
 from shared.security._webhook_schemes import WebhookScheme
@@ -51,6 +52,7 @@ __all__ = [
     "MemoryReplayStore",
     "Redactor",
     "ReplayStore",
+    "Signer",
     "VerifiedEvent",
     "WebhookScheme",
     "aguard_url",

@@ -121,6 +121,15 @@ class SecuritySettings(Section):
         "Other origins whose pages may send requests with cookies.",
         expects="a list of origins such as https://app.example.com, separated by commas or as JSON",
     )
+    CURSOR_SECRET_KEY: SecretStr | None = setting(
+        None,
+        "Key that signs the cursors of pages, at least 32 bytes; JWT_SECRET_KEY when absent. "
+        "In development and testing an absent one is generated for the process.",
+        generated=True,
+    )
+    CURSOR_PREVIOUS_SECRET_KEYS: list[SecretStr] = setting(
+        [], "Earlier keys whose cursors are still good while CURSOR_SECRET_KEY is rotated."
+    )
     API_KEY_PEPPER: SecretStr | None = setting(
         None,
         "Key that hashes API keys before they are stored, at least 32 bytes. "
