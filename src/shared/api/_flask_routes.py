@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, abort
+from flask import Flask, abort, request
 
 from shared.api._flask import caller, probe_view
 from shared.api._installed import installation
