@@ -1,8 +1,8 @@
 """HTML from people: nothing active comes out, in bounded time."""
 
 import builtins
-import time
 import re
+import time
 from html.parser import HTMLParser
 
 import nh3
