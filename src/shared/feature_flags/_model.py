@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from shared.feature_flags._part import FlagPart, own_init
 from shared.feature_flags._rules import Condition, Name, Prerequisite, Rule, Salt
 
-__all__ = ["Flag", "FlagDocument", "FlagKind", "FlagType", "Overlay", "type_of"]
+__all__ = ["Flag", "FlagDocument", "FlagKind", "FlagType", "Overlay", "fits_flag", "type_of"]
 
 FlagType: TypeAlias = Literal["bool", "str", "int", "float", "json"]
 FlagKind: TypeAlias = Literal["release", "experiment", "ops", "kill", "permission", "config"]
@@ -26,7 +26,8 @@ def type_of(value: Any) -> FlagType:
     return _TYPES.get(type(value), "json")
 
 
-def _fits(value: Any, kind: str) -> bool:
+def fits_flag(value: Any, kind: str) -> bool:
+    """Tell whether *value* may be one of a flag of this type; True is no number."""
     if kind == "float":
         return type(value) in (int, float) and math.isfinite(value)
     return _is_json(value) if kind == "json" else type_of(value) == kind
@@ -224,6 +225,15 @@ class Flag(FlagPart):
             return self
         return self.evolve(**{name: getattr(overlay, name) for name in overlay.model_fields_set})
 
+    def variant_of(self, value: Any) -> str | None:
+        """Return the first variant whose value is *value*, or None.
+
+        Example:
+            >>> Flag("new_menu").variant_of(True)
+            'on'
+        """
+        return next((name for name, other in self.variants.items() if _same(value, other)), None)
+
     @field_validator("default", mode="after")
     @classmethod
     def _check_default(cls, value: Any) -> Any:
@@ -234,8 +244,8 @@ class Flag(FlagPart):
 
     @model_validator(mode="after")
     def _check(self) -> "Flag":
-        wrong = [name for name, value in self.variants.items() if not _fits(value, self.type)]
-        if wrong or not _fits(self.default, self.type):
+        wrong = [name for name, value in self.variants.items() if not fits_flag(value, self.type)]
+        if wrong or not fits_flag(self.default, self.type):
             msg = f"{f'variant {wrong[0]!r}' if wrong else 'default'}: a value of type {self.type} expected"
             raise ValueError(msg)
         if not self.default_variant:

@@ -1,0 +1,70 @@
+"""What flags tell and are told: use, exposures, events of users, changes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from shared.feature_flags._bucket import unit_id
+from shared.feature_flags._engine import Engine
+from shared.feature_flags._events import FlagsChanged, FlagTracked
+from shared.feature_flags._scope import block_of
+from shared.feature_flags._usage import FlagUse
+from shared.runtime import Events
+
+__all__ = ["Telling"]
+
+
+class Telling:
+    """The part of ``Flags`` that decides nothing."""
+
+    events: Events
+    _engine: Engine
+
+    def usage(self) -> list[FlagUse]:
+        """Return how often each flag yielded what in this process, since it began.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> Flags({"beta": True}).usage()
+            []
+        """
+        return self._engine.counters.read()
+
+    def track(self, event: str, context: Any = None, *, value: float | None = None, **fields: Any) -> None:
+        """Tell listeners of ``FlagTracked`` that something happened which experiments count.
+
+        Args:
+            event: Its name.
+            context: As :meth:`is_enabled`; its ``user_id`` is whose event it is.
+            value: How much, where it is a quantity.
+            fields: Anything else.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> from shared.runtime import Events
+            >>> events = Events()
+            >>> stop = events.subscribe(FlagTracked, lambda told: print(told.event, told.unit))
+            >>> Flags(events=events).track("order_placed", "u-1", value=12.5)
+            order_placed u-1
+        """
+        unit = unit_id(self._engine.attributes(context, block_of(self._engine.counters)).get("user_id"))
+        self.events.emit(FlagTracked(event, unit, value, fields))
+
+    def on_change(
+        self, listener: Callable[[FlagsChanged], object], *, key: str | None = None
+    ) -> Callable[[], None]:
+        """Call *listener* after each change, of one flag or of any; return what ends it.
+
+        Example:
+            >>> from shared.feature_flags import Flag, FlagDocument, Flags
+            >>> flags = Flags([Flag("beta")])
+            >>> stop = flags.on_change(lambda change: print(change.keys), key="beta")
+            >>> _ = flags.swap(FlagDocument({"beta": Flag("beta", default=True)}, revision=1))
+            ('beta',)
+            >>> stop()
+        """
+
+        def hear(change: FlagsChanged) -> None:
+            if key is None or key in change.keys:
+                listener(change)
+
+        return self.events.subscribe(FlagsChanged, hear)
