@@ -12,7 +12,7 @@ from shared.constants import Header
 from shared.context import TraceContext, bind, is_valid_id, request_context
 from shared.errors import ConfigurationError
 from shared.logging import get_logger
-from shared.monitoring import LifecycleChanged, get_tracer
+from shared.monitoring import JobMetrics, LifecycleChanged, Metrics, get_tracer
 from shared.runtime import Runtime, reset_default, use
 from shared.service._database import add_database
 from shared.service._errors import add_error_tracking
@@ -204,7 +204,7 @@ class Worker:
 
     @contextmanager
     def task(self, name: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> Iterator[None]:
-        """Run a block as one piece of work: own ids, a line at the end, waited for by the drain.
+        """Run a block as one piece of work: own ids, a line at the end, counted, waited for by the drain.
 
         Args:
             name: What is done, for the log.
@@ -220,7 +220,11 @@ class Worker:
         with use(service.runtime), request_context(correlation_id=correlation_id, trace=trace) as context:
             bind(task=name, **fields)
             began = time.perf_counter()
-            with service.lifecycle.work(context), get_tracer().span(name, kind="consumer"):
+            with (
+                service.lifecycle.work(context),
+                get_tracer().span(name, kind="consumer"),
+                self._counted(name),
+            ):
                 try:
                     yield
                 except BaseException as exc:
@@ -230,6 +234,22 @@ class Worker:
                     )
                     raise
                 self._log.info("task finished", duration_ms=_since(began))
+
+    @contextmanager
+    def _counted(self, name: str) -> Iterator[None]:
+        """Count the block as one run of the job *name*, where metrics are on."""
+        metrics = self._service.runtime.find(Metrics)
+        if metrics is None:
+            yield
+            return
+        jobs, began, outcome = JobMetrics(metrics), time.perf_counter(), "failure"
+        jobs.started(name)
+        try:
+            yield
+            outcome = "success"
+        finally:
+            jobs.ended(name)
+            jobs.finished(name, outcome, time.perf_counter() - began)
 
     # -- in and out ------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Numeric, String, Uuid, text
 from shared.database.migrations import Migrations
 from shared.database.migrations._keys import from_json, to_json
 from shared.errors import MigrationError
+from shared.monitoring import get_metrics
 from tests.conformance.migrations._service import python
 
 TABLE = """
@@ -45,6 +46,26 @@ def test_every_row_is_changed_once(database_url, parts, ask):
     Migrations(database_url, parts.chain).upgrade()
 
     assert ask("SELECT a, count(*) FROM parts GROUP BY a") == [(1, 25)]
+
+
+def test_runs_and_the_rows_they_moved_are_counted(database_url, parts, shared_runtime):
+    parts.add("svc_0002", COUNT)
+    parts.add("svc_0003", "raise RuntimeError('no')")
+    migrations, metrics = Migrations(database_url, parts.chain), get_metrics()
+    migrations.upgrade("svc_0002")
+    with pytest.raises(RuntimeError, match="no"):
+        migrations.upgrade()
+    migrations.downgrade("svc_0001")
+
+    runs = [
+        metrics.value("migration_runs_total", {"operation": operation, "outcome": outcome})
+        for operation, outcome in [
+            ("upgrade", "success"), ("upgrade", "failure"), ("downgrade", "success"), ("backfill", "success"),
+        ]
+    ]  # fmt: skip
+    assert runs == [1, 1, 1, 1]
+    assert metrics.value("migration_rows_total", {"operation": "backfill"}) == 25
+    assert metrics.value("migration_duration_seconds_count", {"operation": "upgrade"}) == 2
 
 
 def test_only_the_rows_of_the_condition_are_changed(database_url, parts, ask):

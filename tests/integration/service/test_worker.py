@@ -14,7 +14,7 @@ import pytest
 from shared.config import get_settings
 from shared.context import get_correlation_id, get_trace
 from shared.errors import ConfigurationError
-from shared.monitoring import LifecycleState
+from shared.monitoring import LifecycleState, Metrics
 from shared.runtime import current
 from shared.service import worker
 
@@ -296,3 +296,28 @@ def test_wrong_settings_end_the_worker_before_it_starts():
     assert status != 0
     assert "never" not in out
     assert "DB_POOL_SIZE: expected an integer" in err
+
+
+def test_tasks_are_counted_as_jobs(shared_runtime):
+    with worker("billing") as billing:
+        metrics = billing.runtime.find(Metrics)
+        with billing.task("send"):
+            active = metrics.value("job_active", {"job_name": "send"})
+        with pytest.raises(ValueError, match="no"), billing.task("send"):
+            raise ValueError("no")
+
+        assert (active, metrics.value("job_active", {"job_name": "send"})) == (1, 0)
+        runs = [
+            metrics.value("job_runs_total", {"job_name": "send", "outcome": outcome})
+            for outcome in ("success", "failure")
+        ]
+        assert runs == [1, 1]
+        assert metrics.value("job_duration_seconds_count", {"job_name": "send"}) == 2
+
+
+def test_without_metrics_a_task_runs_uncounted(shared_runtime):
+    with worker("billing", without=["metrics"]) as billing:
+        with billing.task("send"):
+            pass
+
+        assert billing.runtime.find(Metrics) is None

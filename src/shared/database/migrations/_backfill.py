@@ -25,6 +25,7 @@ from sqlalchemy.engine import Connection
 from shared.database.migrations._alembic import is_outside
 from shared.database.migrations._keys import from_json, to_json
 from shared.database.migrations._locate import BACKFILL_TABLE
+from shared.database.migrations._measure import measured
 from shared.database.migrations._operation import SafeOperation, Work
 from shared.errors import InvalidArgumentError, MigrationError
 
@@ -138,15 +139,17 @@ class Backfill(SafeOperation):
         if work.as_sql:
             self._print(work)
             return
-        with work.own_transactions():
+        with measured("backfill") as moved, work.own_transactions():
             connection: Connection = work.context.connection
             with work.transaction():
                 _CHECKPOINTS.create(connection, checkfirst=True)
                 table = Table(self.table_name, MetaData(), autoload_with=connection)
                 walk = _Walk(connection, table, self)
+            before = walk.rows  # of a run that was cut short
             while True:
                 with work.transaction():
                     more = walk.step()
+                moved.rows = walk.rows - before
                 work.tell(f"backfill {self.job}: {walk.rows} rows")
                 if not more:
                     return

@@ -14,6 +14,7 @@ from shared.database._faults import sqlstate
 from shared.database.migrations._alembic import downgrade_steps, stamp_steps, steps_back, upgrade_steps
 from shared.database.migrations._chain import MigrationChain, alembic_alone
 from shared.database.migrations._lock import migration_lock
+from shared.database.migrations._measure import measured
 from shared.database.migrations._options import MigrationOptions, MigrationProgress, Phase, as_phase
 from shared.database.migrations._session import prepared
 from shared.database.migrations._status import (
@@ -104,7 +105,8 @@ class Migrations:
         """
         limit = None if phase is None else as_phase(phase)
         return self._run(
-            lambda script, heads: of_phase(upgrade_steps(script, self._goal(script, revision), heads), limit)
+            "upgrade",
+            lambda script, heads: of_phase(upgrade_steps(script, self._goal(script, revision), heads), limit),
         )
 
     def downgrade(self, revision: str) -> list[AppliedRevision]:
@@ -124,7 +126,7 @@ class Migrations:
             ...     len(migrations.downgrade("base")) == len(up)
             True
         """
-        return self._run(lambda script, heads: self._way_back(script, revision, heads))
+        return self._run("downgrade", lambda script, heads: self._way_back(script, revision, heads))
 
     def take_back(self, revisions: Iterable[str]) -> list[AppliedRevision]:
         """Take exactly *revisions* back, in the order given.
@@ -141,7 +143,7 @@ class Migrations:
             ['down']
         """
         wanted = list(revisions)
-        return self._run(lambda script, _heads: steps_back(script, wanted))
+        return self._run("downgrade", lambda script, _heads: steps_back(script, wanted))
 
     def stamp(self, revision: str, *, purge: bool = False) -> None:
         """Say that the database is at *revision*, without running anything.
@@ -163,6 +165,7 @@ class Migrations:
             ()
         """
         self._run(
+            "stamp",
             lambda script, heads: stamp_steps(script, self._goal(script, revision), heads),
             purge=purge,
             bare=True,
@@ -278,10 +281,15 @@ class Migrations:
         return steps_back(script, [state.revision for state in reversed(applied) if state.revision in ours])
 
     def _run(
-        self, choose: Callable[[Any, Any], Iterable[Any]], *, purge: bool = False, bare: bool = False
+        self,
+        operation: str,
+        choose: Callable[[Any, Any], Iterable[Any]],
+        *,
+        purge: bool = False,
+        bare: bool = False,
     ) -> list[AppliedRevision]:
         script = self._chain.script()
-        with self._watched() as around:
+        with measured(operation), self._watched() as around:
             runner = StepRunner(self._progress, around)
 
             def steps(heads: Any, context: Any) -> Iterable[Any]:
