@@ -40,7 +40,14 @@ from shared.database import (
     OutboxMessage,
     PerformanceRollup,
 )
-from shared.feature_flags import FlagExposure, FlagFeedback, FlagUsage
+from shared.feature_flags import (
+    FlagExposure,
+    FlagFeedback,
+    FlagHistoryRecord,
+    FlagRecord,
+    FlagRevision,
+    FlagUsage,
+)
 
 __all__ = [
     "Agent",
@@ -59,6 +66,9 @@ __all__ = [
     "DatabaseLockWaiter",
     "FlagExposure",
     "FlagFeedback",
+    "FlagHistoryRecord",
+    "FlagRecord",
+    "FlagRevision",
     "FlagUsage",
     "IdempotencyKey",
     "InboxMessage",

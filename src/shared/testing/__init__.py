@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from shared.testing._factories_flags import (
         FlagExposureFactory,
         FlagFeedbackFactory,
+        FlagHistoryRecordFactory,
+        FlagRecordFactory,
+        FlagRevisionFactory,
         FlagUsageFactory,
     )
     from shared.testing._factory_base import (
@@ -76,6 +79,9 @@ __all__ = [
     "DatabaseLockWaiterFactory",
     "FlagExposureFactory",
     "FlagFeedbackFactory",
+    "FlagHistoryRecordFactory",
+    "FlagRecordFactory",
+    "FlagRevisionFactory",
     "FlagUsageFactory",
     "FrozenClock",
     "IdempotencyKeyFactory",
@@ -117,6 +123,9 @@ if not TYPE_CHECKING:
         "DatabaseLockWaiterFactory": "_factories_database",
         "FlagExposureFactory": "_factories_flags",
         "FlagFeedbackFactory": "_factories_flags",
+        "FlagHistoryRecordFactory": "_factories_flags",
+        "FlagRecordFactory": "_factories_flags",
+        "FlagRevisionFactory": "_factories_flags",
         "FlagUsageFactory": "_factories_flags",
         "IdempotencyKeyFactory": "_factories_database",
         "InboxMessageFactory": "_factories_database",
