@@ -34,9 +34,20 @@ from shared.feature_flags._snapshot import Snapshot
 from shared.feature_flags._usage import FlagUse
 
 if TYPE_CHECKING:
+    from shared.feature_flags._admin import FlagAdmin, FlagDifference
     from shared.feature_flags._adoption import Adoption, VariantAdoption, adoption_report
     from shared.feature_flags._adoption_log import AdoptionLog
     from shared.feature_flags._feedback import FeedbackGiven, FeedbackLog, FeedbackSummary
+    from shared.feature_flags._last_known_good import LastKnownGood
+    from shared.feature_flags._refresher import FlagRefresher, RefreshStatus
+    from shared.feature_flags._store import FlagChange, FlagChanges, FlagStore
+    from shared.feature_flags._store_file import FileFlagStore
+    from shared.feature_flags._store_layered import LayeredFlagStore
+    from shared.feature_flags._store_memory import CodeFlagStore, MemoryFlagStore
+    from shared.feature_flags._store_redis import RedisFlagStore
+    from shared.feature_flags._store_sql import SqlFlagStore
+    from shared.feature_flags._store_url import flag_store
+    from shared.feature_flags._tables import FlagHistoryRecord, FlagRecord, FlagRevision
     from shared.feature_flags._tables_adoption import FlagExposure, FlagFeedback, FlagUsage
     from shared.feature_flags._unit_ids import UnitIds
 
@@ -44,6 +55,7 @@ __all__ = [
     "FEATURE_FLAGS",
     "Adoption",
     "AdoptionLog",
+    "CodeFlagStore",
     "CodeScan",
     "CodeUse",
     "Condition",
@@ -52,15 +64,25 @@ __all__ = [
     "FeedbackGiven",
     "FeedbackLog",
     "FeedbackSummary",
+    "FileFlagStore",
     "Flag",
+    "FlagAdmin",
     "FlagBlock",
+    "FlagChange",
+    "FlagChanges",
+    "FlagDifference",
     "FlagDocument",
     "FlagExposed",
     "FlagExposure",
     "FlagFeedback",
+    "FlagHistoryRecord",
     "FlagKind",
     "FlagReason",
+    "FlagRecord",
+    "FlagRefresher",
+    "FlagRevision",
     "FlagSource",
+    "FlagStore",
     "FlagStoreFailed",
     "FlagTracked",
     "FlagType",
@@ -68,14 +90,20 @@ __all__ = [
     "FlagUse",
     "Flags",
     "FlagsChanged",
+    "LastKnownGood",
     "Layer",
+    "LayeredFlagStore",
+    "MemoryFlagStore",
     "Op",
     "Overlay",
     "Prerequisite",
+    "RedisFlagStore",
+    "RefreshStatus",
     "Rule",
     "Schedule",
     "Snapshot",
     "Split",
+    "SqlFlagStore",
     "TraceStep",
     "UnitIds",
     "VariantAdoption",
@@ -85,6 +113,7 @@ __all__ = [
     "detail",
     "environment_overrides",
     "explain",
+    "flag_store",
     "flags_from_settings",
     "get_flags",
     "is_feature_enabled",
@@ -104,15 +133,33 @@ if not TYPE_CHECKING:
     _LAZY = {
         "Adoption": "_adoption",
         "AdoptionLog": "_adoption_log",
+        "CodeFlagStore": "_store_memory",
         "FeedbackGiven": "_feedback",
         "FeedbackLog": "_feedback",
         "FeedbackSummary": "_feedback",
+        "FileFlagStore": "_store_file",
+        "FlagAdmin": "_admin",
+        "FlagChange": "_store",
+        "FlagChanges": "_store",
+        "FlagDifference": "_admin",
         "FlagExposure": "_tables_adoption",
         "FlagFeedback": "_tables_adoption",
+        "FlagHistoryRecord": "_tables",
+        "FlagRecord": "_tables",
+        "FlagRefresher": "_refresher",
+        "FlagRevision": "_tables",
+        "FlagStore": "_store",
         "FlagUsage": "_tables_adoption",
+        "LastKnownGood": "_last_known_good",
+        "LayeredFlagStore": "_store_layered",
+        "MemoryFlagStore": "_store_memory",
+        "RedisFlagStore": "_store_redis",
+        "RefreshStatus": "_refresher",
+        "SqlFlagStore": "_store_sql",
         "UnitIds": "_unit_ids",
         "VariantAdoption": "_adoption",
         "adoption_report": "_adoption",
+        "flag_store": "_store_url",
     }
 
     def __getattr__(name: str) -> object:

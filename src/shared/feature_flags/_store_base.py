@@ -60,9 +60,8 @@ class StoreBase:
         for _ in range(_TRIES):
             revision, form = self._read()
             if expected is not None and revision != expected:
-                raise _conflict(
-                    f"flags are at revision {revision}, not {expected}: read them again", revision
-                )
+                why = f"at revision {revision}, not {expected}: read them again"
+                raise _conflict(revision, why)
             steps = steps_of(form, changes)
             if not steps:
                 return revision
@@ -70,7 +69,8 @@ class StoreBase:
             written = self._commit(revision, steps, actor, reason)
             if written is not None:
                 return written
-        raise _conflict(revision, f"written by others {_TRIES} times in a row: try again")
+        why = f"written by others {_TRIES} times in a row: try again"
+        raise _conflict(revision, why)
 
     def history(self, key: str | None = None, *, limit: int = 100) -> list[FlagChange]:
         """See :meth:`FlagStore.history`."""

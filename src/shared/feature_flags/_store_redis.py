@@ -70,9 +70,7 @@ class RedisFlagStore(StoreBase):
     def __init__(
         self, url: str, *, namespace: str = "default", prefix: str = "shared:", timeout: float = 1.0
     ) -> None:
-        good = (
-            1 <= len(namespace) <= _NAMESPACE_MAX and namespace.isprintable()
-        )
+        good = 1 <= len(namespace) <= _NAMESPACE_MAX and namespace.isprintable()
         if not good or "{" in namespace or "}" in namespace:
             msg = f"namespace is a text of 1 to {_NAMESPACE_MAX} printable characters without braces"
             raise InvalidArgumentError(msg)

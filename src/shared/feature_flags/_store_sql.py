@@ -53,9 +53,7 @@ class SqlFlagStore(StoreBase):
     def __init__(
         self, database: "Database", *, namespace: str = "default", owns_database: bool = False
     ) -> None:
-        if not (
-            1 <= len(namespace) <= _NAMESPACE_MAX and namespace.isprintable()
-        ):
+        if not (1 <= len(namespace) <= _NAMESPACE_MAX and namespace.isprintable()):
             msg = f"namespace is a text of 1 to {_NAMESPACE_MAX} printable characters"
             raise InvalidArgumentError(msg)
         self._database = database
