@@ -8,9 +8,9 @@ limit as it is: whatever follows the first eight bytes cannot change the order.
 import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
+from shared.feature_flags._hashing import sha256
 from shared.feature_flags._rules import COVERAGE_PARTS, Layer, Split
 
 __all__ = ["Bounds", "bounds_of", "bucket", "layer_bounds", "place", "unit_id"]
@@ -47,15 +47,11 @@ def bucket(salt: str, unit: str) -> int:
         >>> bucket("pricing", "u-1") == bucket("pricing", "u-1") != bucket("menu", "u-1")
         True
     """
-    return int.from_bytes(_digest(_prefix(salt), unit)[:8])
+    return int.from_bytes(sha256(_bytes(salt) + b"\0" + _bytes(unit)).digest()[:8])
 
 
-def _prefix(salt: str) -> bytes:
-    return salt.encode("utf-8", "surrogatepass") + b"\0"
-
-
-def _digest(prefix: bytes, unit: str) -> bytes:
-    return sha256(prefix + unit.encode("utf-8", "surrogatepass")).digest()
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def bounds_of(weights: Mapping[str, int], coverage: int) -> Bounds:
@@ -103,10 +99,13 @@ def _bounds(spans: list[tuple[int, int, str]]) -> Bounds:
 def place(bounds: Bounds, salt: str) -> Callable[[str], str | None]:
     """Return a function from a unit to the variant whose slot it is in, or None."""
     limits, owners = bounds
-    prefix = _prefix(salt)
+    # A copy of what the salt comes to costs less than hashing it again.
+    salted = sha256(_bytes(salt) + b"\0")
 
     def find(unit: str) -> str | None:
-        return owners[bisect_right(limits, _digest(prefix, unit))]
+        hashed = salted.copy()
+        hashed.update(_bytes(unit))
+        return owners[bisect_right(limits, hashed.digest())]
 
     return find
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from shared.errors import FlagDocumentError, FlagUnavailableError
 from shared.feature_flags._compile_rule import RuleBuilder
@@ -107,12 +107,13 @@ class _Compiler:
         if not flag.enabled:
             off = made.make(flag.off_variant, "DISABLED")
             return Entry(flag, _always(off), off, error)
-        rules = self._rules.build(flag, made, segments, faults)
+        default = made.make(flag.default_variant, "DEFAULT")
+        rules = self._rules.build(flag, made, default, segments, faults)
         needed = [requires(p, entries, flag.key, self._counters, faults) for p in flag.prerequisites]
         if not rules and not needed:
             only = made.make(flag.default_variant, "STATIC")
             return Entry(flag, _always(only), only, error)
-        decide = _first(rules, made.make(flag.default_variant, "DEFAULT"))
+        decide = _first(rules, default)
         if needed:
             decide = _after(needed, made.make(flag.off_variant, "PREREQUISITE_FAILED"), decide)
         return Entry(flag, decide, None, error)
@@ -149,8 +150,7 @@ def _first(rules: list[Callable[[Context], Outcome | None]], default: Outcome) -
     if not rules:
         return _always(default)
     if len(rules) == 1:
-        (only,) = rules
-        return lambda ctx: only(ctx) or default
+        return cast("Decide", rules[0])  # the last one always answers
 
     def decide(ctx: Context) -> Outcome:
         for rule in rules:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from hashlib import sha256
 from typing import Final, TypeAlias
 
 from shared.feature_flags._bucket import bounds_of, layer_bounds, place, split_units, unit_id
 from shared.feature_flags._conditions import build_condition
+from shared.feature_flags._hashing import sha256
 from shared.feature_flags._model import Flag
 from shared.feature_flags._operators import Context, Test, getter
 from shared.feature_flags._outcome import Assignments, Outcome, Outcomes
@@ -64,9 +64,12 @@ class RuleBuilder:
         self._assignments = assignments
 
     def build(
-        self, flag: Flag, made: Outcomes, segments: Mapping[str, Test], faults: list[str]
+        self, flag: Flag, made: Outcomes, default: Outcome, segments: Mapping[str, Test], faults: list[str]
     ) -> list[Decider]:
-        """Return the rules of *flag* in order; what is wrong with them goes to *faults*."""
+        """Return the rules of *flag* in order; what is wrong with them goes to *faults*.
+
+        The last one answers *default* where it does not decide, the others None.
+        """
         rules = all_rules(flag)
         ids = [rule.id for rule in rules]
         twice = sorted({str(rule_id) for rule_id in ids if ids.count(rule_id) > 1})
@@ -76,29 +79,31 @@ class RuleBuilder:
         for n, rule in enumerate(rules):
             where = f"flags.{flag.key}.rules.{n}.when"
             when = None if rule.when is None else build_condition(rule.when, segments, where, faults)
-            found.append(self._rule(flag, rule, made, when))
+            found.append(self._rule(flag, rule, made, when, default if n == len(rules) - 1 else None))
         return found
 
-    def _rule(self, flag: Flag, rule: Rule, made: Outcomes, when: Test | None) -> Decider:
+    def _rule(
+        self, flag: Flag, rule: Rule, made: Outcomes, when: Test | None, miss: Outcome | None
+    ) -> Decider:
         if rule.split is not None:
-            decide = self._split(flag, rule, rule.split, made)
+            decide = self._split(flag, rule, rule.split, made, miss)
         else:
             served = made.make(str(rule.serve), "TARGETING_MATCH", rule.id)
             if when is not None and rule.schedule is None:
-                return lambda ctx: served if when(ctx) else None
+                return lambda ctx: served if when(ctx) else miss
             decide = lambda _: served  # noqa: E731
         if when is not None:
-            decide = _when(when, decide)
-        return decide if rule.schedule is None else _scheduled(rule.schedule, self._clock, decide)
+            decide = _when(when, decide, miss)
+        return decide if rule.schedule is None else _scheduled(rule.schedule, self._clock, decide, miss)
 
-    def _split(self, flag: Flag, rule: Rule, split: Split, made: Outcomes) -> Decider:
+    def _split(self, flag: Flag, rule: Rule, split: Split, made: Outcomes, miss: Outcome | None) -> Decider:
         outcomes = {name: made.make(name, "SPLIT", rule.id, split) for name in split.weights}
         salt, unit_of = salt_of(flag, split), unit_finder(split)
         weights = {name: weight for name, weight in split.weights.items() if weight}
         is_simple = split.layer is None and not split.sticky and split.fallback_unit is None
         if is_simple and "." not in split.unit and len(weights) == 1:
             ((name, _),) = weights.items()
-            return _rollout(split.unit, salt, split.coverage, outcomes[name])
+            return _rollout(split.unit, salt, split.coverage, outcomes[name], miss)
         choose = place(bounds_of(split.weights, split.coverage), salt)
         if split.layer is not None:
             choose = _in_layer(place(layer_bounds(split.layer), f"layer:{split.layer.id}"), choose)
@@ -108,9 +113,9 @@ class RuleBuilder:
         def decide(ctx: Context) -> Outcome | None:
             unit = unit_of(ctx)
             if unit is None:
-                return None
+                return miss
             variant = choose(unit)
-            return None if variant is None else outcomes[variant]
+            return miss if variant is None else outcomes[variant]
 
         return decide
 
@@ -134,9 +139,10 @@ def _shared_salts(flag: Flag) -> list[str]:
     return found
 
 
-def _rollout(attr: str, salt: str, coverage: int, outcome: Outcome) -> Decider:
+def _rollout(attr: str, salt: str, coverage: int, hit: Outcome, miss: Outcome | None) -> Decider:
     """Return the split of one variant, the commonest, without the detours of the others."""
-    prefix = salt.encode("utf-8", "surrogatepass") + b"\0"
+    # A copy of what the salt comes to costs less than hashing it again.
+    salted = sha256(salt.encode("utf-8", "surrogatepass") + b"\0")
     everybody, nobody = coverage == COVERAGE_PARTS, coverage == 0
     limit = b"" if everybody or nobody else ((coverage << 64) // COVERAGE_PARTS).to_bytes(8)
 
@@ -145,27 +151,30 @@ def _rollout(attr: str, salt: str, coverage: int, outcome: Outcome) -> Decider:
         if type(unit) is not str or not 0 < len(unit) <= 4096:
             unit = unit_id(unit)
             if unit is None:
-                return None
+                return miss
+        hashed = salted.copy()
         try:
-            digest = sha256(prefix + unit.encode()).digest()
+            hashed.update(unit.encode())
         except UnicodeEncodeError:
-            digest = sha256(prefix + unit.encode("utf-8", "surrogatepass")).digest()
-        return outcome if digest < limit else None
+            hashed.update(unit.encode("utf-8", "surrogatepass"))
+        return hit if hashed.digest() < limit else miss
 
     def all_or_none(ctx: Context) -> Outcome | None:
-        return outcome if everybody and unit_id(ctx.get(attr)) is not None else None
+        return hit if everybody and unit_id(ctx.get(attr)) is not None else miss
 
     return all_or_none if everybody or nobody else decide
 
 
-def _when(test: Test, decide: Decider) -> Decider:
-    return lambda ctx: decide(ctx) if test(ctx) else None
+def _when(test: Test, decide: Decider, miss: Outcome | None) -> Decider:
+    return lambda ctx: decide(ctx) if test(ctx) else miss
 
 
-def _scheduled(schedule: Schedule, clock: Callable[[], float], decide: Decider) -> Decider:
+def _scheduled(
+    schedule: Schedule, clock: Callable[[], float], decide: Decider, miss: Outcome | None
+) -> Decider:
     begin = float("-inf") if schedule.start is None else schedule.start.timestamp()
     end = float("inf") if schedule.end is None else schedule.end.timestamp()
-    return lambda ctx: decide(ctx) if begin <= clock() < end else None
+    return lambda ctx: decide(ctx) if begin <= clock() < end else miss
 
 
 def _in_layer(

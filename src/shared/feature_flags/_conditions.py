@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.feature_flags._detail import TraceStep
-from shared.feature_flags._operators import Context, Test, build_test, getter
+from shared.feature_flags._operators import Context, Test, build_test, getter, is_text_in, text_values
 from shared.feature_flags._rules import Condition
 from shared.security import is_secret_name
 
@@ -33,8 +33,27 @@ def build_condition(
         return _negated(build_condition(condition.not_, segments, f"{where}.not", faults))
     word = "all" if condition.all is not None else "any"
     parts = condition.all if condition.all is not None else condition.any or ()
+    if word == "all" and len(parts) == 2 and (both := _two_texts(*parts)) is not None:
+        return both
     tests = [build_condition(part, segments, f"{where}.{word}.{n}", faults) for n, part in enumerate(parts)]
     return _all(tests) if word == "all" else _any(tests)
+
+
+def _two_texts(left: Condition, right: Condition) -> Test | None:
+    """Return two comparisons with texts, the commonest rule, as one function."""
+    one_of = text_values(left.attr, left.op, left.value)
+    other_of = text_values(right.attr, right.op, right.value)
+    if one_of is None or other_of is None:
+        return None
+    (first, ones), (second, others) = one_of, other_of
+
+    def both(ctx: Context) -> bool:
+        one, other = ctx.get(first), ctx.get(second)
+        if type(one) is str and type(other) is str:
+            return one in ones and other in others
+        return is_text_in(one, ones) and is_text_in(other, others)
+
+    return both
 
 
 def _never(ctx: Context) -> bool:

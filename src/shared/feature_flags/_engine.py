@@ -52,7 +52,7 @@ class Engine:
         self.watch: Callable[[], object] | None = None
         self._strict = strict
         self._clock = clock
-        self._exposures = Exposures(events)
+        self.exposures = Exposures(events)
         self._warned: set[str] = set()
         self.local: frozenset[str] = frozenset()
 
@@ -122,9 +122,9 @@ class Engine:
         entry = (block.snapshot or self.snapshot).entries.get(key)
         if context is not None or block.snapshot is None or entry is None or entry.static is not None:
             return self._evaluate(entry, key, context, block)
-        return self._remembered(entry, key, block)
+        return self.remembered(entry, key, block)
 
-    def _remembered(self, entry: Entry, key: str, block: BlockState) -> Outcome | None:
+    def remembered(self, entry: Entry, key: str, block: BlockState) -> Outcome | None:
         """Evaluate once for each scope and principal: a login within a request asks anew."""
         request = current_context()
         who = None if request is None else request.principal
@@ -149,7 +149,7 @@ class Engine:
         ctx = self.attributes(context, block)
         outcome = evaluate(entry, ctx)
         if outcome.split is not None:
-            self._exposures.note(outcome, ctx)
+            self.exposures.note(outcome, ctx)
         return outcome
 
     def attributes(self, given: Any, block: BlockState | None) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from shared.feature_flags._declare import (
 )
 from shared.feature_flags._detail import Detail, Explanation
 from shared.feature_flags._engine import Engine, FlagSource
-from shared.feature_flags._events import FlagsChanged
+from shared.feature_flags._events import FlagExposed, FlagsChanged
 from shared.feature_flags._explain import explain
 from shared.feature_flags._model import Flag, FlagDocument, type_of
 from shared.feature_flags._scope import block_of, current_block
@@ -85,6 +85,7 @@ class Flags(Telling):
         self._assignments = assignments
         self._engine = Engine(strict=strict, sources=tuple(sources), clock=clock, events=self.events)
         self._owner = self._engine.counters
+        self._hears = self.events.has_listeners
         self._put(self._declared, self._stored, "live")
 
     # -- asking ----------------------------------------------------------------------------
@@ -111,9 +112,20 @@ class Flags(Telling):
             entry = self._fast.get(key)
         else:
             entry = block.fast.get(key) if block.owner is self._owner else None
-        if entry is not None and entry.static is not None:
-            outcome: Outcome | None = entry.static
-        else:
+        outcome: Outcome | None = None
+        if entry is not None:
+            outcome = entry.static
+            if outcome is None:
+                if type(context) is dict and (block is None or block.context is None):
+                    try:
+                        outcome = entry.decide(context)
+                        if outcome.split is not None and self._hears(FlagExposed):
+                            self._engine.exposures.note(outcome, context)
+                    except Exception:  # noqa: BLE001 - tried again with care, below
+                        outcome = None
+                elif context is None and block is not None:
+                    outcome = self._engine.remembered(entry, key, block)
+        if outcome is None:
             outcome = self._engine.outcome(key, context)
         if outcome is None:
             found = self._engine.elsewhere(key, context, default).value

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from shared.feature_flags._regex import compile_bounded
 from shared.feature_flags._semver import parse_version
 
-__all__ = ["Context", "Test", "build_test", "getter"]
+__all__ = ["Context", "Test", "build_test", "getter", "is_text_in", "text_values"]
 
 Context: TypeAlias = Mapping[str, Any]
 Test: TypeAlias = Callable[[Context], bool]
@@ -58,8 +58,9 @@ def build_test(attr: str, op: str, value: Any) -> Test:
     Raises:
         ValueError: *value* does not fit *op*.
     """
-    if "." not in attr and op in ("eq", "in") and _is_text(value):
-        return _text_equals(attr, value) if op == "eq" else _text_in(attr, frozenset(value))
+    texts = text_values(attr, op, value)
+    if texts is not None:
+        return _text_in(*texts)
     get, test = getter(attr), _value_test(op, value)
 
     def compare(ctx: Context) -> bool:
@@ -71,20 +72,23 @@ def build_test(attr: str, op: str, value: Any) -> Test:
     return compare
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, (list, tuple)) and 0 < len(value) <= _MOST_VALUES and set(map(type, value)) == {str}
-    )
+def text_values(attr: str | None, op: str | None, value: Any) -> tuple[str, frozenset[str]] | None:
+    """Return the attribute and the texts it may be, where that is all there is to compare."""
+    if attr is None or "." in attr:
+        return None
+    if op == "eq" and type(value) is str:
+        return attr, frozenset({value})
+    if op == "in" and isinstance(value, (list, tuple)) and 0 < len(value) <= _MOST_VALUES:
+        return (attr, frozenset(value)) if set(map(type, value)) == {str} else None
+    return None
 
 
-def _text_equals(attr: str, value: str) -> Test:
-    def compare(ctx: Context) -> bool:
-        found = ctx.get(attr)
-        if type(found) is str:
-            return found == value
-        return isinstance(found, str) and str.__eq__(found, value)
-
-    return compare
+def is_text_in(found: Any, values: frozenset[str]) -> bool:
+    """Tell whether *found* is one of the texts; also for subclasses of text, and strangers."""
+    try:
+        return isinstance(found, str) and str.__str__(found) in values
+    except Exception:  # noqa: BLE001 - an attribute may be anything, and fail in its own way
+        return False
 
 
 def _text_in(attr: str, values: frozenset[str]) -> Test:
@@ -92,7 +96,7 @@ def _text_in(attr: str, values: frozenset[str]) -> Test:
         found = ctx.get(attr)
         if type(found) is str:
             return found in values
-        return isinstance(found, str) and str.__str__(found) in values
+        return is_text_in(found, values)
 
     return compare
 

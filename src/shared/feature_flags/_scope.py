@@ -34,10 +34,8 @@ class BlockState:
         self.snapshot = snapshot
         self.context = context
         self.overrides = overrides
-        # What can be answered without looking at this block again.
-        self.fast: Mapping[str, Entry] = (
-            _NOTHING if snapshot is None or context is not None or overrides else snapshot.fast
-        )
+        # What can be answered by the snapshot alone.
+        self.fast: Mapping[str, Entry] = _NOTHING if snapshot is None or overrides else snapshot.fast
         self.memo: dict[str, Outcome] = {}
         self.now: float | None = None  # read once, when a schedule first asks
         self.who: Any = None  # for whom the memo is

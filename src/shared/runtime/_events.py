@@ -92,7 +92,8 @@ class Events:
             >>> Events().has_listeners(str)
             False
         """
-        return bool(self._for(event_type))
+        found = self._resolved.get(event_type)
+        return bool(self._for(event_type) if found is None else found)
 
     def emit(self, event: object) -> None:
         """Hand *event* to its listeners; never raises.
