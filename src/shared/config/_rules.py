@@ -356,9 +356,15 @@ def _smtp_plaintext(values: Values) -> Iterator[Problem]:
     )
 
 
-@_rule("OPENAI_BASE_URL", "AWS_ENDPOINT_URL", "SUPPLIER_ALLOW_PLAINTEXT", production=True)
+@_rule(
+    "OPENAI_BASE_URL", "AWS_ENDPOINT_URL", "STORAGE_ENDPOINT_URL", "SUPPLIER_ALLOW_PLAINTEXT", production=True
+)
 def _supplier_plaintext(values: Values) -> Iterator[Problem]:
-    for name in () if values["SUPPLIER_ALLOW_PLAINTEXT"] else ("OPENAI_BASE_URL", "AWS_ENDPOINT_URL"):
+    for name in (
+        ()
+        if values["SUPPLIER_ALLOW_PLAINTEXT"]
+        else ("OPENAI_BASE_URL", "AWS_ENDPOINT_URL", "STORAGE_ENDPOINT_URL")
+    ):
         if values[name] is not None and is_plaintext(values[name]):
             yield Problem(
                 name,

@@ -36,6 +36,7 @@ show, and the HTTP status it becomes at the edge::
     │   │   ├── AssetNotFoundError
     │   │   ├── BalanceNotFoundError
     │   │   ├── InventoryItemNotFoundError
+    │   │   ├── ObjectNotFoundError
     │   │   ├── OrderNotFoundError
     │   │   ├── ReservationNotFoundError
     │   │   └── UserNotFoundError
@@ -52,7 +53,8 @@ show, and the HTTP status it becomes at the edge::
         ├── DeadlineExceededError          504  also a TimeoutError
         ├── DecryptionError                500
         ├── ExternalServiceError           502
-        │   └── AIServiceError
+        │   ├── AIServiceError
+        │   └── StorageError
         ├── MigrationError                 500
         ├── MissingDependencyError         500  also an ImportError
         ├── ServiceUnavailableError        503
@@ -81,6 +83,7 @@ from shared.errors._business import (
     InventoryItemNotFoundError,
     MethodNotAllowedError,
     NotAcceptableError,
+    ObjectNotFoundError,
     OrderNotFoundError,
     PayloadTooLargeError,
     PreconditionFailedError,
@@ -124,6 +127,7 @@ from shared.errors._infrastructure import (
     MissingDependencyError,
     PoolExhaustedError,
     ServiceUnavailableError,
+    StorageError,
     UnknownFlagError,
     UnsupportedCallableError,
     WorkflowError,
@@ -166,6 +170,7 @@ __all__ = [
     "MigrationError",
     "MissingDependencyError",
     "NotAcceptableError",
+    "ObjectNotFoundError",
     "OrderNotFoundError",
     "PayloadTooLargeError",
     "PoolExhaustedError",
@@ -175,6 +180,7 @@ __all__ = [
     "ResourceNotFoundError",
     "ServiceUnavailableError",
     "SharedError",
+    "StorageError",
     "TokenExpiredError",
     "TokenReuseError",
     "TokenRevokedError",

@@ -277,6 +277,17 @@ class AgentNotFoundError(ResourceNotFoundError):
     resource: ClassVar[str | None] = "agent"
 
 
+class ObjectNotFoundError(ResourceNotFoundError):
+    """No such object in the storage.
+
+    Example:
+        >>> str(ObjectNotFoundError())
+        'object not found'
+    """
+
+    resource: ClassVar[str | None] = "object"
+
+
 class MethodNotAllowedError(BusinessError):
     """The path exists and does not answer this method.
 

@@ -168,6 +168,15 @@ class AIServiceError(ExternalServiceError):
     code: str = ErrorCode.AI_SERVICE_ERROR
 
 
+class StorageError(ExternalServiceError):
+    """The object storage gave back something else than what was stored, or refused for no known reason.
+
+    Example:
+        >>> StorageError("the download of 'a.pdf' was cut off: 7 of 9 bytes came").status
+        502
+    """
+
+
 class ServiceUnavailableError(RetryAfterError, InfrastructureError):
     """The service, or something it cannot do without, is down for now.
 

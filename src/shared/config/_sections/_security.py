@@ -97,7 +97,9 @@ class SecuritySettings(Section):
         "Whether production may start without a key: for a process that neither issues nor verifies tokens.",
     )
     SUPPLIER_ALLOW_PLAINTEXT: bool = setting(
-        False, "Whether production may talk to suppliers (OPENAI_BASE_URL, AWS_ENDPOINT_URL) over http://."
+        False,
+        "Whether production may talk to suppliers (OPENAI_BASE_URL, AWS_ENDPOINT_URL, STORAGE_ENDPOINT_URL) "
+        "over http://.",
     )
     ENCRYPTION_KEYS: dict[str, EncryptionKey] = setting(
         {}, "Keys for encryption at rest by key id, 32 bytes in base64 each; the first encrypts, all decrypt."

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr
 
 from shared.config._field import Section, setting
-from shared.config._sections._common import Port, Seconds
+from shared.config._sections._common import HttpUrl, Port, Printable, Seconds
 from shared.config._types import ConnectionUrl, UrlScheme
 
 DatabaseUrl = Annotated[
@@ -158,6 +158,24 @@ class StorageSettings(Section):
     )
     STORAGE_MAX_BYTES: int = setting(104_857_600, "Largest object accepted, in bytes.", ge=1)
     STORAGE_TIMEOUT: Seconds = setting(30.0, "Longest wait for the store, in seconds.")
+    STORAGE_TRANSFER_TIMEOUT: Seconds = setting(
+        300.0, "Longest single transfer from or to the store, in seconds."
+    )
+    STORAGE_ENDPOINT_URL: HttpUrl | None = setting(
+        None, "Address of a compatible object store in place of Amazon's or Google's."
+    )
+    STORAGE_ENCRYPT: bool = setting(
+        False, "Whether objects are encrypted with ENCRYPTION_KEYS before they are stored."
+    )
+    STORAGE_PUBLIC_URL: Printable = setting(
+        "/storage", "Where signed links to a directory lead: to the route that serves the objects."
+    )
+    STORAGE_SIGNING_KEY: SecretStr | None = setting(
+        None,
+        "Key that signs links to a directory, at least 32 bytes. "
+        "In development and testing an absent one is generated for the process.",
+        generated=True,
+    )
     STORAGE_URL_EXPIRE_SECONDS: int = setting(
         3600, "Life of a signed download link, in seconds.", ge=1, le=604_800
     )
