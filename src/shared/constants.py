@@ -188,6 +188,9 @@ class ErrorCode(StrEnum):
     DATABASE_ERROR = "DATABASE_ERROR"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     DECRYPTION_FAILED = "DECRYPTION_FAILED"
+    EMAIL_ERROR = "EMAIL_ERROR"
+    EMAIL_REFUSED = "EMAIL_REFUSED"
+    EMAIL_TEMPLATE_ERROR = "EMAIL_TEMPLATE_ERROR"
     EXTERNAL_SERVICE_ERROR = "EXTERNAL_SERVICE_ERROR"
     GONE = "GONE"
     HTTP_ERROR = "HTTP_ERROR"
@@ -205,6 +208,7 @@ class ErrorCode(StrEnum):
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
     NOT_FOUND = "NOT_FOUND"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    PAYMENT_DECLINED = "PAYMENT_DECLINED"
     POOL_EXHAUSTED = "POOL_EXHAUSTED"
     PRECONDITION_FAILED = "PRECONDITION_FAILED"
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
@@ -236,6 +240,9 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.DATABASE_ERROR: "The database could not answer",
     ErrorCode.DEADLINE_EXCEEDED: "The request took too long",
     ErrorCode.DECRYPTION_FAILED: "Protected data cannot be read",
+    ErrorCode.EMAIL_ERROR: "The e-mail could not be sent",
+    ErrorCode.EMAIL_REFUSED: "The e-mail was refused",
+    ErrorCode.EMAIL_TEMPLATE_ERROR: "An e-mail cannot be written",
     ErrorCode.EXTERNAL_SERVICE_ERROR: "An external service failed",
     ErrorCode.GONE: "The resource has been removed",
     ErrorCode.HTTP_ERROR: "The request was refused",
@@ -253,6 +260,7 @@ ERROR_MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.NOT_ACCEPTABLE: "No acceptable representation",
     ErrorCode.NOT_FOUND: "Resource not found",
     ErrorCode.PAYLOAD_TOO_LARGE: "Request body too large",
+    ErrorCode.PAYMENT_DECLINED: "The payment was declined",
     ErrorCode.POOL_EXHAUSTED: "Too many requests are waiting for the database",
     ErrorCode.PRECONDITION_FAILED: "Precondition failed",
     ErrorCode.RATE_LIMIT_EXCEEDED: "Too many requests",

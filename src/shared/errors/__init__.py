@@ -24,11 +24,13 @@ show, and the HTTP status it becomes at the edge::
     │   │   ├── TransactionConflictError   changed by somebody else at the same time
     │   │   ├── UserAlreadyExistsError
     │   │   └── WebhookReplayError         delivered before: answer 200
+    │   ├── EmailRefusedError              422  recipients or message refused for good
     │   ├── GoneError                      410
     │   │   └── ApiVersionRetiredError
     │   ├── MethodNotAllowedError          405
     │   ├── NotAcceptableError             406
     │   ├── PayloadTooLargeError           413
+    │   ├── PaymentDeclinedError           402
     │   ├── PreconditionFailedError        412
     │   ├── RateLimitError                 429
     │   ├── ResourceNotFoundError          404
@@ -38,6 +40,7 @@ show, and the HTTP status it becomes at the edge::
     │   │   ├── InventoryItemNotFoundError
     │   │   ├── ObjectNotFoundError
     │   │   ├── OrderNotFoundError
+    │   │   ├── PaymentNotFoundError
     │   │   ├── ReservationNotFoundError
     │   │   └── UserNotFoundError
     │   ├── UnsupportedMediaTypeError      415
@@ -45,6 +48,7 @@ show, and the HTTP status it becomes at the edge::
     │       └── UnsafeUrlError
     └── InfrastructureError                something beneath the request failed (5xx)
         ├── ConfigurationError             500
+        │   ├── EmailTemplateError
         │   ├── InvalidArgumentError       500  also a ValueError
         │   │   └── FlagDocumentError      flags that contradict themselves
         │   ├── UnknownFlagError           500
@@ -54,6 +58,7 @@ show, and the HTTP status it becomes at the edge::
         ├── DecryptionError                500
         ├── ExternalServiceError           502
         │   ├── AIServiceError
+        │   ├── EmailError
         │   └── StorageError
         ├── MigrationError                 500
         ├── MissingDependencyError         500  also an ImportError
@@ -118,6 +123,8 @@ from shared.errors._infrastructure import (
     DatabaseError,
     DeadlineExceededError,
     DecryptionError,
+    EmailError,
+    EmailTemplateError,
     ExternalServiceError,
     FlagDocumentError,
     FlagUnavailableError,
@@ -133,6 +140,7 @@ from shared.errors._infrastructure import (
     WorkflowError,
 )
 from shared.errors._mapping import ErrorMap, error_for_status
+from shared.errors._suppliers import EmailRefusedError, PaymentDeclinedError, PaymentNotFoundError
 
 __all__ = [
     "AIServiceError",
@@ -152,6 +160,9 @@ __all__ = [
     "DatabaseError",
     "DeadlineExceededError",
     "DecryptionError",
+    "EmailError",
+    "EmailRefusedError",
+    "EmailTemplateError",
     "ErrorMap",
     "ExternalServiceError",
     "FlagDocumentError",
@@ -173,6 +184,8 @@ __all__ = [
     "ObjectNotFoundError",
     "OrderNotFoundError",
     "PayloadTooLargeError",
+    "PaymentDeclinedError",
+    "PaymentNotFoundError",
     "PoolExhaustedError",
     "PreconditionFailedError",
     "RateLimitError",

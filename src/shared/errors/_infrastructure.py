@@ -100,6 +100,17 @@ class MissingDependencyError(InfrastructureError, ImportError):
         self.name = library
 
 
+class EmailTemplateError(ConfigurationError):
+    """A template is missing, malformed, or uses a value it was not given; nothing was sent.
+
+    Example:
+        >>> EmailTemplateError("template 'welcome': 'name' is undefined").status
+        500
+    """
+
+    code: str = ErrorCode.EMAIL_TEMPLATE_ERROR
+
+
 class DatabaseError(InfrastructureError):
     """The database refused a statement, or answered with nonsense.
 
@@ -175,6 +186,21 @@ class StorageError(ExternalServiceError):
         >>> StorageError("the download of 'a.pdf' was cut off: 7 of 9 bytes came").status
         502
     """
+
+
+class EmailError(ExternalServiceError):
+    """An e-mail could not be handed over, or nobody knows whether it was.
+
+    It is retryable only while it is certain that the message was not accepted.
+    ``details["accepted"]`` is False then, and ``"unknown"`` when the connection was
+    lost after the message had been sent.
+
+    Example:
+        >>> EmailError("the mail server closed the connection", details={"accepted": False}).retryable
+        True
+    """
+
+    code: str = ErrorCode.EMAIL_ERROR
 
 
 class ServiceUnavailableError(RetryAfterError, InfrastructureError):

@@ -90,6 +90,7 @@ from shared.monitoring._slo import (
 )
 from shared.monitoring._span import FinishedSpan, Span, SpanKind
 from shared.monitoring._span_export import BatchExporter, OtlpSender
+from shared.monitoring._supplier_metrics import EmailMetrics, PaymentMetrics
 from shared.monitoring._tracer import SpanExporter, Tracer, is_sampled
 
 __all__ = [
@@ -114,6 +115,7 @@ __all__ = [
     "DetailPolicy",
     "DrainFinished",
     "DrainOnSignal",
+    "EmailMetrics",
     "EmailNotifier",
     "ErrorFrame",
     "ErrorReport",
@@ -149,6 +151,7 @@ __all__ = [
     "Notifier",
     "OpenTelemetryBridge",
     "OtlpSender",
+    "PaymentMetrics",
     "PerformanceRecorder",
     "ProcessMetrics",
     "ReadinessChanged",

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         factory_session,
     )
     from shared.testing._factory_for import factory_for
+    from shared.testing._fake_supplier import FakeAnswer, FakeSendGrid, FakeSupplier, SupplierRequest
     from shared.testing._migrations import assert_migrations_ok
     from shared.testing._postgres import PostgresServer
     from shared.testing._redis import RedisServer
@@ -77,6 +78,9 @@ __all__ = [
     "ConversationFactory",
     "DatabaseLockFactory",
     "DatabaseLockWaiterFactory",
+    "FakeAnswer",
+    "FakeSendGrid",
+    "FakeSupplier",
     "FlagExposureFactory",
     "FlagFeedbackFactory",
     "FlagHistoryRecordFactory",
@@ -96,6 +100,7 @@ __all__ = [
     "PostgresServer",
     "RedisServer",
     "StoredRoleFactory",
+    "SupplierRequest",
     "TaskExecutionFactory",
     "TaskFactory",
     "UserFactory",
@@ -121,6 +126,9 @@ if not TYPE_CHECKING:
         "ConversationFactory": "_factories_agents",
         "DatabaseLockFactory": "_factories_database",
         "DatabaseLockWaiterFactory": "_factories_database",
+        "FakeAnswer": "_fake_supplier",
+        "FakeSendGrid": "_fake_supplier",
+        "FakeSupplier": "_fake_supplier",
         "FlagExposureFactory": "_factories_flags",
         "FlagFeedbackFactory": "_factories_flags",
         "FlagHistoryRecordFactory": "_factories_flags",
@@ -139,6 +147,7 @@ if not TYPE_CHECKING:
         "PostgresServer": "_postgres",
         "RedisServer": "_redis",
         "StoredRoleFactory": "_factories_auth",
+        "SupplierRequest": "_fake_supplier",
         "TaskExecutionFactory": "_factories_agents",
         "TaskFactory": "_factories_agents",
         "UserFactory": "_factories_auth",

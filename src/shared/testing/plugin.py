@@ -28,6 +28,7 @@ from shared.testing._engine_hooks import (  # noqa: F401
     pytest_terminal_summary,
     pytest_unconfigure,
 )
+from shared.testing._mail_fixtures import shared_mail_outbox
 from shared.testing._markers import pytest_configure  # noqa: F401
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ __all__ = [
     "shared_db_committed",
     "shared_db_setup",
     "shared_engine",
+    "shared_mail_outbox",
     "shared_metadata",
     "shared_postgres",
     "shared_postgres_database",

@@ -106,7 +106,28 @@ class EmailSettings(Section):
     )
     EMAIL_FROM_NAME: Printable | None = setting(None, "Name of the sender.", aliases=("SENDGRID_FROM_NAME",))
     EMAIL_FILE_DIR: str = setting("mail", "Directory of the file backend.")
+    EMAIL_TEMPLATE_DIR: str | None = setting(None, "Directory of the templates.")
+    EMAIL_DEFAULT_LOCALE: str = setting(
+        "en",
+        "Language of a message whose reader's own there is not.",
+        pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$",
+        expects="a language, such as en or de-AT",
+    )
+    EMAIL_BULK_RATE: str | None = setting(
+        None,
+        "Messages per time when many are sent, in this process; none is as fast as it goes.",
+        pattern=r"^[0-9]+\s*/\s*[0-9]*\s*[A-Za-z]+$",
+        expects="a rate, such as 10/second",
+    )
+    EMAIL_MAX_BYTES: int = setting(26_214_400, "Largest message, in bytes.", ge=1024)
     SENDGRID_API_KEY: SecretStr | None = setting(None, "Key of the SendGrid API.")
+    SENDGRID_BASE_URL: HttpUrl | None = setting(
+        None,
+        "Address in place of SendGrid's own, such as https://api.eu.sendgrid.com to keep data in the EU.",
+    )
+    SENDGRID_WEBHOOK_KEY: Printable | None = setting(
+        None, "Public key that SendGrid's signed events are checked with.", secret=False
+    )
     SMTP_HOST: str | None = setting(
         None,
         "Host of the mail server.",
