@@ -254,7 +254,7 @@ class AsyncMailer(_Mailers):
         async with self.backend.asession() as deliver:
             for message in bulk:
                 while wait := pause(await bulk.limiter.ahit("email")) if bulk.limiter else 0.0:
-                    await sleep(wait)
+                    await (sleep or asyncio.sleep)(wait)
                 try:
                     bulk.took(await self._send(message, deliver))
                 except SharedError as exc:
