@@ -28,6 +28,7 @@ class Verb(NamedTuple):
 VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     {
         "alerts": Verb("shared._cli._alerts", "generate alert rules, routes and a dashboard from the SLOs"),
+        "api": Verb("shared._cli._api", "write the migration guide of an API"),
         "api-key": Verb("shared._cli._api_key", "make, list, rotate and revoke API keys"),
         "config": Verb("shared._cli._config", "check, explain and document the settings"),
         "db": Verb("shared._cli._db", "change, check and judge the schema of a database"),

@@ -8,10 +8,12 @@ and :mod:`shared.api.flask` put it into applications, :mod:`shared.api.asgi` and
 from shared.api._accept import prefers_problem
 from shared.api._auth_job import AuthenticationJob
 from shared.api._conditional import NotModified, check_preconditions, entity_tag
+from shared.api._deprecation import Deprecation, DeprecationNoted, deprecated
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
 from shared.api._filters import Filter
+from shared.api._guide import migration_guide
 from shared.api._idempotency import Idempotency, IdempotentRequest, idempotent_request
 from shared.api._idempotency_sql import DatabaseReplays
 from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
@@ -26,15 +28,19 @@ from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
 from shared.api._policies import CorsPolicy, CsrfPolicy
 from shared.api._validation import load_model, validation_error
+from shared.api._versions import ApiVersion, VersionChange, Versions
 
 __all__ = [
     "UNMATCHED",
     "AccessSink",
+    "ApiVersion",
     "AuthenticationJob",
     "ClientAddress",
     "CorsPolicy",
     "CsrfPolicy",
     "DatabaseReplays",
+    "Deprecation",
+    "DeprecationNoted",
     "Envelope",
     "ErrorBody",
     "ErrorEnvelope",
@@ -60,12 +66,16 @@ __all__ = [
     "RequestLimited",
     "ResponseHeaders",
     "Success",
+    "VersionChange",
+    "Versions",
     "check_preconditions",
+    "deprecated",
     "entity_tag",
     "error_bytes",
     "error_response",
     "idempotent_request",
     "load_model",
+    "migration_guide",
     "prefers_problem",
     "problem_details",
     "rate_limit",

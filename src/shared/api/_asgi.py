@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, Protocol
 
 from shared.api._errors import Reply
-from shared.api._exchange import UNMATCHED, Exchange, Outcome
+from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
 from shared.api._pipeline import Pipeline
-from shared.api._plan import expected_route, log_error, untold_route
+from shared.api._plan import log_error
+from shared.api._route_labels import expected_route, route_for, untold_route
 from shared.context import RequestContext, is_valid_id, new_identity
 from shared.errors import SharedError
 
@@ -113,6 +114,7 @@ class AsgiConnection(Exchange):
         self.outcome = _COMPLETED
         self.error = None
         self.finished = self.too_large = self._muted = False
+        self.late = None
         self.started = pipeline.clock()
         correlation = request = parent = length = deadline = None
         has_body = False
@@ -143,6 +145,7 @@ class AsgiConnection(Exchange):
             self.context = RequestContext(chain, request_id, trace)
         else:
             self._identify(correlation or request, parent)
+        self.context.exchange = self
 
     def _identify(self, correlation: bytes | None, parent: bytes | None) -> None:
         # The one header of the three that may come in several lines.
@@ -183,6 +186,15 @@ class AsgiConnection(Exchange):
     def find_route(self) -> str:
         """Return the template of the route that answers, or will answer, this request."""
         return expected_route(self._layer.route_of, self.scope, self.path)
+
+    def route_for(self, path: str) -> str:
+        """Return the template of the route that would answer *path*, whatever the method."""
+        return route_for(self._layer.route_of, path)
+
+    def detach(self) -> None:
+        """Let scope and context go."""
+        self.scope.pop(EXCHANGE_KEY, None)
+        self.context.exchange = None
 
     def abandon(self, outcome: Outcome) -> None:
         """Finish an exchange whose last byte will never be sent."""
@@ -260,7 +272,7 @@ class HttpExchange(AsgiConnection):
                     break
             else:
                 headers = [*given, *pairs, *ids]
-            if pipeline.decorates:
+            if pipeline.decorates or self.late is not None:
                 self._decorate(headers)
             # A new message: applications and response objects reuse theirs.
             message = {**message, "headers": headers}
@@ -287,6 +299,8 @@ class HttpExchange(AsgiConnection):
         wrapped = AsgiHeaders(headers)
         for change in pipeline.on_headers:
             change(self, self.status, wrapped)
+        for late in self.late or ():
+            late(self, self.status, wrapped)
 
     async def answer(self, answer: BaseException | Reply) -> None:
         """Send a complete answer made by the layer."""

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 from shared.api._exchange import Exchange
 from shared.context import current_context
 
-__all__ = ["CurrentExchange"]
+__all__ = ["CurrentExchange", "exchange_at_hand"]
 
 J = TypeVar("J")
 
@@ -34,3 +34,11 @@ class CurrentExchange(Generic[J]):
         found = self._variable.get()
         # A thread or a task may still hold what belongs to a request before.
         return found if found is not None and found[1].context is current_context() else None
+
+
+def exchange_at_hand() -> Any:
+    """Return the exchange of the request under way, or None outside of one."""
+    context = current_context()
+    if context is None:
+        return None
+    return (context.root or context).exchange

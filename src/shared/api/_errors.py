@@ -154,6 +154,7 @@ class ErrorRenderer:
         accept: str | None = None,
         correlation_id: str | None = None,
         path: str | None = None,
+        version: str | None = None,
     ) -> Reply:
         """Return the answer for *exc*.
 
@@ -162,6 +163,7 @@ class ErrorRenderer:
             accept: Value of the request's ``Accept`` header.
             correlation_id: Told in a 500, and in every problem document.
             path: Path of the request, for ``instance``.
+            version: Version that the request speaks; that of the renderer when None.
         """
         error = self.translate(exc)
         if isinstance(error, NotModified):
@@ -178,7 +180,10 @@ class ErrorRenderer:
             kind, body = PROBLEM, dumps_lossy(document)
         else:
             details = getattr(error, "details", None)
-            kind, body = JSON, error_bytes(_code(error), safe_text(error), details, version=self.version)
+            kind, body = (
+                JSON,
+                error_bytes(_code(error), safe_text(error), details, version=version or self.version),
+            )
         headers = [
             *_safe_headers(getattr(error, "headers", None)),
             ("Content-Type", kind),

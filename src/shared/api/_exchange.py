@@ -1,5 +1,6 @@
 """One request and what became of it."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -8,6 +9,9 @@ from shared.context import RequestContext
 __all__ = ["UNMATCHED", "Exchange", "Outcome", "RequestFinished"]
 
 _new_tuple = tuple.__new__
+
+#: Called with the exchange, the status and the headers of a starting answer.
+LateChange = Callable[["Exchange", int, Any], object]
 
 UNMATCHED = "unmatched"
 """Route label of a request that no route answers; never the raw path."""
@@ -109,6 +113,7 @@ class Exchange:
         "finished",
         "first_byte",
         "https",
+        "late",
         "method",
         "outcome",
         "path",
@@ -134,6 +139,7 @@ class Exchange:
     error: BaseException | None
     finished: bool
     too_large: bool
+    late: list[LateChange] | None
     _state: dict[str, Any]
 
     def __init__(self, method: str, path: str, *, https: bool, api_version: str) -> None:
@@ -146,6 +152,16 @@ class Exchange:
         self.outcome = Outcome.COMPLETED
         self.error = None
         self.finished = self.too_large = False
+        self.late = None
+
+    def before_headers(self, change: "LateChange") -> None:
+        """Call *change* with the exchange, the status and the headers just before they leave.
+
+        For what only some requests need: a job's ``on_headers`` is asked for all of them.
+        """
+        if self.late is None:
+            self.late = []
+        self.late.append(change)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -180,6 +196,10 @@ class Exchange:
         ``"unmatched"`` when nothing fits or the layer knows no router.
         """
         return self.route
+
+    def route_for(self, path: str) -> str:  # noqa: ARG002 - an exchange without a router
+        """Return the template of the route that would answer *path*, whatever the method."""
+        return UNMATCHED
 
     def header(self, name: str) -> str | None:
         """Return a request header, the last one of several, or None."""

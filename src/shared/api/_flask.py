@@ -62,6 +62,12 @@ class RuleLabels:
             return UNMATCHED
         return self._label(rule)
 
+    def for_path(self, environ: Any, path: str) -> str:
+        """Return the template of the rule for another path, whatever the method."""
+        other = {**environ, "PATH_INFO": path.encode().decode("latin-1")}
+        found = self.expected(other)
+        return self._of_another_method(other) if found == UNMATCHED else found
+
     def _label(self, rule: Any) -> str:
         label = self._labels.get(rule.rule)
         if label is None:

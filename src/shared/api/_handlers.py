@@ -65,4 +65,7 @@ class ErrorHandlers:
         """Return the answer for *exc*, logging what the service has to answer for."""
         renderer = self.renderer
         log_error(exchange, exc, renderer.translate(exc))
-        return renderer.render(exc, accept=accept, correlation_id=get_correlation_id(), path=path)
+        version = None if exchange is None else exchange.api_version
+        return renderer.render(
+            exc, accept=accept, correlation_id=get_correlation_id(), path=path, version=version
+        )

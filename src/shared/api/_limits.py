@@ -132,6 +132,11 @@ class RateLimits(Job):
         # Rules of routes await by themselves; without limits of the layer there is nothing to.
         self.waits: bool = bool(policies) and type(self.store) is not MemoryRateLimits
 
+    @property
+    def limits_all(self) -> bool:
+        """Whether there are limits of the whole application, beside those of routes."""
+        return self._plan is not None
+
     # -- the layer's questions --------------------------------------------------------
 
     def on_request(self, exchange: Exchange) -> Reply | SharedError | None:

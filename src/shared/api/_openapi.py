@@ -4,12 +4,12 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from shared.api._declared import DEPRECATION_HEADERS, LIMIT_HEADERS, METHODS
 from shared.api._models import ErrorBody, ErrorEnvelope, Problem
 from shared.constants import ERROR_MESSAGES, ErrorCode
 
 __all__ = ["with_errors", "with_health", "with_idempotency"]
 
-_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _SCHEMAS: Final = "#/components/schemas/"
 _RESPONSES: Final = "#/components/responses/"
 
@@ -19,6 +19,8 @@ _ERRORS: Final[dict[str, tuple[str, ErrorCode]]] = {
     "401": ("Unauthorized", ErrorCode.AUTHENTICATION_ERROR),
     "403": ("Forbidden", ErrorCode.AUTHORIZATION_ERROR),
     "404": ("NotFound", ErrorCode.NOT_FOUND),
+    "405": ("MethodNotAllowed", ErrorCode.METHOD_NOT_ALLOWED),
+    "410": ("Gone", ErrorCode.API_VERSION_RETIRED),
     "413": ("PayloadTooLarge", ErrorCode.PAYLOAD_TOO_LARGE),
     "415": ("UnsupportedMediaType", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
     "422": ("ValidationError", ErrorCode.VALIDATION_ERROR),
@@ -32,17 +34,20 @@ _RETRY_AFTER: Final = {
     "schema": {"type": "integer", "minimum": 1},
 }
 _HEADERS: Final[dict[ErrorCode, dict[str, Any]]] = {
+    ErrorCode.METHOD_NOT_ALLOWED: {
+        "Allow": {"description": "Methods there are.", "schema": {"type": "string"}},
+    },
+    ErrorCode.API_VERSION_RETIRED: DEPRECATION_HEADERS,
     ErrorCode.RATE_LIMIT_EXCEEDED: {
         "Retry-After": _RETRY_AFTER,
-        "RateLimit": {"description": "Permits left, and seconds.", "schema": {"type": "string"}},
-        "RateLimit-Policy": {"description": "Quota and window of each limit.", "schema": {"type": "string"}},
+        **LIMIT_HEADERS,
     },
     ErrorCode.SERVICE_UNAVAILABLE: {"Retry-After": _RETRY_AFTER},
 }
 _MODELS: Final = (ErrorBody, ErrorEnvelope, Problem)
 # A bare key; the quotes of structured fields may stand around any printable text.
 _KEY: Final = r"^[!#-+\-./0-9:<-\[\]-~]+$"
-_ALWAYS: Final = ("400", "401", "403", "404", "429", "500", "503", "504")
+_ALWAYS: Final = ("400", "401", "403", "404", "405", "429", "500", "503", "504")
 _WITH_BODY: Final = ("413", "415")
 
 
@@ -72,7 +77,7 @@ def with_errors(document: dict[str, Any]) -> dict[str, Any]:
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in document.get("paths", {}).values():
-        for method in _METHODS:
+        for method in METHODS:
             if method in path:
                 yield path[method]
 

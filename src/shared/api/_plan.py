@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from shared.api._built_in import built_in_jobs
 from shared.api._errors import ErrorRenderer, Reply, safe_text
-from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
+from shared.api._exchange import Exchange, Outcome, RequestFinished
 from shared.api._jobs import AccessSink, InFlight, Job, ResponseHeaders
 from shared.api._options import LayerOptions
 from shared.context import RequestContext, TraceContext, is_valid_id, new_identity
 from shared.errors import BadRequestError, DeadlineExceededError, ErrorMap, PayloadTooLargeError, SharedError
 from shared.runtime import Runtime, current
 
-__all__ = ["Observer", "Plan", "asynchronous_only", "expected_route", "log_error", "untold_route"]
+__all__ = ["Observer", "Plan", "asynchronous_only", "log_error"]
 
 _log: Final = logging.getLogger("shared.api")
 _MAX_PATH: Final = 512  # characters of a path in a log line
@@ -202,6 +202,7 @@ class Plan:
             accept=exchange.header("accept"),
             correlation_id=exchange.context.correlation_id,
             path=exchange.path,
+            version=exchange.api_version,
         )
 
     def ask_jobs(self, exchange: Exchange) -> Reply | SharedError | None:
@@ -344,29 +345,6 @@ def log_error(exchange: Exchange | None, exc: BaseException, known: SharedError 
         _log.error("unhandled error", exc_info=exc)
     else:
         _log.warning("%s: %s", type(exc).__name__, safe_text(exc))
-
-
-def untold_route() -> str:
-    """Return the label of a request whose router failed to tell; its answer must not be lost for it."""
-    _log.exception("the route of a request could not be told")
-    return UNMATCHED
-
-
-def expected_route(route_of: Any, request: Any, asked: Any) -> str:
-    """Return the template of the route that answers, or will answer, *request*.
-
-    Args:
-        route_of: What finds the template, by ``expected(asked)`` too where it can.
-        request: The scope or environ.
-        asked: What it is asked by before the application has chosen.
-    """
-    try:
-        found: str = route_of(request, 0)
-        if found != UNMATCHED or not hasattr(route_of, "expected"):
-            return found
-        return route_of.expected(asked)  # type: ignore[no-any-return]
-    except Exception:  # noqa: BLE001 - a router of a shape nobody has seen yet
-        return untold_route()
 
 
 def asynchronous_only(jobs: Iterable[Job]) -> list[str]:

@@ -88,6 +88,8 @@ class RouteIndex:
             self._expected[path] = found
         return found
 
+    for_path = expected
+
     def _first_fit(self, path: str) -> str:
         for loose in (False, True):
             for leaf in self._leaves:
@@ -107,6 +109,12 @@ class RouteIndex:
             methods = getattr(leaf.route, "methods", None) or ()
             found.update((str(method), leaf.template) for method in methods)
         return tuple(sorted(found))
+
+    def leaves(self) -> Iterator[tuple[str, Any, Any]]:
+        """Yield template, route and endpoint of every route that answers."""
+        for leaf in self._walk(self._router, "", 0):
+            if not leaf.is_router:
+                yield leaf.template, leaf.route, leaf.endpoint
 
     def _rebuild(self, endpoint: Any) -> tuple[_Leaf, ...]:
         if self._rebuilds >= _MAX_REBUILDS:

@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 from shared.api._errors import Reply
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
 from shared.api._pipeline import Pipeline
-from shared.api._plan import expected_route, log_error, untold_route
+from shared.api._plan import log_error
+from shared.api._route_labels import expected_route, route_for, untold_route
 from shared.context import RequestContext, enter_context, is_valid_id, leave_context, new_identity
 from shared.errors import SharedError
 from shared.runtime import Runtime, enter_runtime, leave_runtime
@@ -98,6 +99,7 @@ class WsgiExchange(Exchange):
         self.outcome = _COMPLETED
         self.error = None
         self.finished = self.too_large = False
+        self.late = None
         self.begun = False  # whether a chunk of the body has gone to the server
         self.expected = _UNKNOWN
         self._route = UNMATCHED
@@ -114,6 +116,7 @@ class WsgiExchange(Exchange):
             self.context = RequestContext(correlation, request_id, trace)
         else:
             self.context = pipeline.identify(correlation, parent, get("HTTP_TRACESTATE", ""))
+        self.context.exchange = self
         self._tokens: Tokens | None = (enter_runtime(pipeline.runtime), enter_context(self.context))
 
     @property
@@ -139,6 +142,10 @@ class WsgiExchange(Exchange):
         """Return the template of the route that answers, or will answer, this request."""
         return expected_route(self._layer.route_of, self.environ, self.environ)
 
+    def route_for(self, path: str) -> str:
+        """Return the template of the route that would answer *path*, whatever the method."""
+        return route_for(self._layer.route_of, self.environ, path)
+
     # -- in and out of the context -------------------------------------------------
 
     def resume(self) -> None:
@@ -158,6 +165,7 @@ class WsgiExchange(Exchange):
             (runtime, context), self._tokens = self._tokens, None
             # Without this the two would keep each other until the garbage collector comes.
             self.environ.pop(EXCHANGE_KEY, None)
+            self.context.exchange = None
             if self._pipeline.in_flight is not None:
                 self._pipeline.in_flight.leave(self)
             leave_context(context)
@@ -262,12 +270,14 @@ class WsgiExchange(Exchange):
             headers = [*headers, *(pair for pair in (*pairs, *ids) if pair[0].lower() not in present)]
         else:
             headers = [*headers, *pairs, *ids]
-        if pipeline.decorates:
+        if pipeline.decorates or self.late is not None:
             if pipeline.options.server_timing:
                 headers.append(("Server-Timing", pipeline.server_timing(self)))
             wrapped = WsgiHeaders(headers)
             for change in pipeline.on_headers:
                 change(self, self.status, wrapped)
+            for late in self.late or ():
+                late(self, self.status, wrapped)
         if exc_info is None:
             self._write = self._start_response(status, headers)
         else:

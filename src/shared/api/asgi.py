@@ -96,7 +96,7 @@ class AsgiLayer:
             if limit is not None:
                 await limit.stop()
             # Without this the two would keep each other until the garbage collector comes.
-            scope.pop(EXCHANGE_KEY, None)
+            exchange.detach()
             if in_flight is not None:
                 in_flight.leave(exchange)
             leave_context(context_token)
@@ -129,7 +129,7 @@ class AsgiLayer:
             await exchange.run()
         finally:
             # Without this the two would keep each other until the garbage collector comes.
-            scope.pop(EXCHANGE_KEY, None)
+            exchange.detach()
             if in_flight is not None:
                 in_flight.leave(exchange)
             leave_context(context_token)

@@ -37,7 +37,7 @@ from shared.api import _openapi
 from shared.api._auth_openapi import with_security
 from shared.api import _starlette as _shared
 from shared.api import starlette as _starlette
-from shared.api._declared import LISTING, fastapi_routes, with_declared
+from shared.api._declared import LISTING, declared_for, declared_routes, with_declared
 from shared.api._envelope_route import EnvelopeRoute
 from shared.api._exchange import RequestFinished
 from shared.api._installed import installation
@@ -53,6 +53,7 @@ from shared.runtime import Runtime
 
 if TYPE_CHECKING:
     from shared.api._idempotency import Idempotency
+    from shared.api._versions import Versions
     from shared.auth import Authenticators
     from shared.monitoring import DetailPolicy, HealthRegistry
 
@@ -64,6 +65,7 @@ __all__ = [
     "add_jwks_route",
     "add_metrics_route",
     "add_security_schemes",
+    "add_versions",
     "install_error_handlers",
     "install_layer",
     "operations",
@@ -174,7 +176,7 @@ def _document(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = original()
         if seen[0] is not document:
-            declared = with_declared(document, fastapi_routes(app.routes))
+            declared = with_declared(document, declared_routes(app), **declared_for(record))
             seen[:] = document, _openapi.with_errors(declared)
         return seen[1]  # type: ignore[no-any-return]
 
@@ -263,6 +265,28 @@ def add_idempotency(app: FastAPI, idempotency: "Idempotency") -> None:
         app.openapi = before  # type: ignore[method-assign]
 
     record.add("idempotency schema", openapi, undo)
+
+
+def add_versions(app: FastAPI, versions: "Versions") -> None:
+    """Let *app* speak several versions; see :class:`shared.api.Versions`.
+
+    As :func:`shared.api.starlette.add_versions`; the OpenAPI document marks what goes away.
+
+    Args:
+        app: The application, before its first request.
+        versions: What decides.
+
+    Raises:
+        ConfigurationError: The layer is not installed.
+
+    Example:
+        >>> from fastapi import FastAPI
+        >>> from shared.api import Versions
+        >>> app = FastAPI()
+        >>> pipeline = install_layer(app)
+        >>> add_versions(app, Versions(["v1", "v2"]))
+    """
+    _starlette.add_versions(app, versions)
 
 
 def add_health_routes(

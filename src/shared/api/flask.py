@@ -35,12 +35,14 @@ from shared.api._listing import Listing
 from shared.api._options import LayerOptions
 from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
+from shared.api._versions_wsgi import WsgiVersions
 from shared.api.wsgi import WsgiLayer
 from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
     from shared.api._idempotency import Idempotency
+    from shared.api._versions import Versions
 
 __all__ = [
     "EnvelopeResponse",
@@ -48,6 +50,7 @@ __all__ = [
     "add_idempotency",
     "add_jwks_route",
     "add_metrics_route",
+    "add_versions",
     "enveloped",
     "install_error_handlers",
     "install_layer",
@@ -221,6 +224,42 @@ def add_idempotency(app: Flask, idempotency: "Idempotency") -> None:
         layer.app = inner
 
     record.add("idempotency", idempotency, undo)
+
+
+def add_versions(app: Flask, versions: "Versions") -> None:
+    """Let *app* speak several versions; see :class:`shared.api.Versions`.
+
+    Stands next to the application, inside of idempotency keys. Idempotent.
+
+    Args:
+        app: The application.
+        versions: What decides.
+
+    Raises:
+        ConfigurationError: The layer is not installed, or was wrapped since.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.api import Versions
+        >>> app = Flask("docs")
+        >>> pipeline = install_layer(app)
+        >>> add_versions(app, Versions(["v1", "v2"]))
+    """
+    record = installation(app)
+    if record.find("versions", None) is not None:
+        return
+    outer: Any = app.wsgi_app
+    if not isinstance(outer, WsgiLayer):
+        raise ConfigurationError("versions need the request layer: call install_layer(app) just before")
+    while isinstance(outer.app, WsgiIdempotency):  # a key belongs to the request as it was sent
+        outer = outer.app
+    inner = outer.app
+    outer.app = WsgiVersions(inner, versions)
+
+    def undo() -> None:
+        outer.app = inner
+
+    record.add("versions", versions, undo)
 
 
 def install_error_handlers(

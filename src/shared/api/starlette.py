@@ -15,7 +15,7 @@ try:
 except ImportError as _exc:
     raise MissingDependencyError("starlette", extra="fastapi") from _exc
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,35 +23,30 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from shared.api._envelope import Success, data_bytes, splice
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._idempotency_asgi import AsgiIdempotency
 from shared.api._installed import install_pipeline, installation
 from shared.api._jobs import AccessSink, Job
-from shared.api._jwks import JWKS_PATH, JwksEndpoint
 from shared.api._listing import Listing
-from shared.api._operations import OperationRoutes
 from shared.api._options import LayerOptions
 from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
 from shared.api._routes import RouteIndex
 from shared.api._starlette import (
-    health_views,
-    jwks_view,
     install_handlers,
-    metrics_view,
     put_layer_around,
     starlette_handlers,
 )
+from shared.api._starlette_routes import add_health_routes, add_jwks_route, add_metrics_route
+from shared.api._versions_asgi import AsgiVersions
 from shared.constants import DEFAULT_API_VERSION, SuccessMessage
 from shared.runtime import Runtime
 
 if TYPE_CHECKING:
-    from shared.auth import KeySource
     from shared.api._idempotency import Idempotency
-    from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
+    from shared.api._versions import Versions
 
 __all__ = [
     "EnvelopeResponse",
@@ -59,6 +54,7 @@ __all__ = [
     "add_idempotency",
     "add_jwks_route",
     "add_metrics_route",
+    "add_versions",
     "install_error_handlers",
     "install_layer",
     "operations",
@@ -191,11 +187,43 @@ def add_idempotency(app: Starlette, idempotency: "Idempotency") -> None:
         >>> add_idempotency(app, Idempotency("memory://"))
     """
     record = installation(app)
-    if record.find("idempotency", None) is not None:
-        return
+    if record.find("idempotency", None) is None:
+        # Outside of the versions: a key belongs to the request as it was sent.
+        middleware = Middleware(AsgiIdempotency, idempotency=idempotency)
+        _add_middleware(app, "idempotency", idempotency, middleware)
+
+
+def add_versions(app: Starlette, versions: "Versions") -> None:
+    """Let *app* speak several versions; see :class:`shared.api.Versions`.
+
+    Stands next to the routes, inside of every middleware, and needs the request layer.
+    Idempotent.
+
+    Args:
+        app: A Starlette or FastAPI application, before its first request.
+        versions: What decides.
+
+    Raises:
+        ConfigurationError: The layer is not installed.
+
+    Example:
+        >>> from starlette.applications import Starlette
+        >>> from shared.api import Versions
+        >>> app = Starlette()
+        >>> pipeline = install_layer(app)
+        >>> add_versions(app, Versions(["v1", "v2"]))
+    """
+    record = installation(app)
+    if record.find("versions", None) is None:
+        _add_middleware(app, "versions", versions, Middleware(AsgiVersions, versions=versions))
+
+
+def _add_middleware(app: Starlette, part: str, value: Any, middleware: Middleware) -> None:
+    """Put *middleware* next to the routes."""
+    record = installation(app)
     if record.find("layer", None) is None:
-        raise ConfigurationError("idempotency keys need the request layer: call install_layer(app) first")
-    middleware = Middleware(AsgiIdempotency, idempotency=idempotency)
+        msg = f"{part} need the request layer: call install_layer(app) first"
+        raise ConfigurationError(msg)
     app.user_middleware.append(middleware)
     app.middleware_stack = None
 
@@ -204,7 +232,7 @@ def add_idempotency(app: Starlette, idempotency: "Idempotency") -> None:
             app.user_middleware.remove(middleware)
         app.middleware_stack = None
 
-    record.add("idempotency", idempotency, undo)
+    record.add(part, value, undo)
 
 
 def install_error_handlers(
@@ -257,121 +285,6 @@ def operations(app: Starlette) -> tuple[tuple[str, str], ...]:
         (('GET', '/orders/{id}'), ('HEAD', '/orders/{id}'))
     """
     return RouteIndex(app.router).operations()
-
-
-def add_health_routes(
-    app: Starlette,
-    registry: "HealthRegistry",
-    *,
-    health_path: str = "/health",
-    ready_path: str = "/ready",
-    live_path: str = "/live",
-    details: "DetailPolicy" = "internal",
-) -> None:
-    """Answer the three probes; see :class:`shared.monitoring.HealthEndpoints`.
-
-    Idempotent; a path that the application already serves keeps its own answer.
-
-    Args:
-        app: The application.
-        registry: Whose checks and lifecycle decide.
-        health_path: Path of the full report.
-        ready_path: Path of the readiness probe.
-        live_path: Path of the liveness probe.
-        details: Who sees the parts: ``"always"``, ``"never"`` or ``"internal"`` callers.
-
-    Example:
-        >>> from starlette.applications import Starlette
-        >>> from shared.monitoring import HealthRegistry
-        >>> app = Starlette()
-        >>> add_health_routes(app, HealthRegistry(), details="never")
-    """
-    record = installation(app)
-    if record.find("health routes", None) is not None:
-        return
-    views = health_views(registry, details)
-    paths = {"health": health_path, "ready": ready_path, "live": live_path}
-    routes = _operations(app, {path: (f"shared_{name}", views[name]) for name, path in paths.items()})
-    record.add("health routes", routes, partial(_remove_operations, app, routes))
-
-
-def add_metrics_route(app: Starlette, metrics: "Metrics", *, path: str = "/metrics") -> None:
-    """Answer the scrapes of Prometheus; see :meth:`shared.monitoring.Metrics.expose`.
-
-    Idempotent; a path that the application already serves keeps its own answer.
-
-    Args:
-        app: The application.
-        metrics: What is told.
-        path: Where.
-
-    Example:
-        >>> from starlette.applications import Starlette
-        >>> from shared.monitoring import Metrics
-        >>> app = Starlette()
-        >>> add_metrics_route(app, Metrics("docs"))
-    """
-    record = installation(app)
-    if record.find("metrics route", None) is not None:
-        return
-
-    routes = _operations(app, {path: ("shared_metrics", metrics_view(metrics))})
-    record.add("metrics route", routes, partial(_remove_operations, app, routes))
-
-
-def add_jwks_route(app: Starlette, keys: "KeySource", *, path: str = JWKS_PATH, max_age: int = 300) -> None:
-    """Publish the public keys by which others verify the tokens of this service.
-
-    Idempotent; a path that the application already serves keeps its own answer.
-
-    Args:
-        app: The application.
-        keys: The issuer's keys, such as :func:`shared.auth.get_key_source` returns.
-        path: Where.
-        max_age: Seconds that caches may keep the answer.
-
-    Raises:
-        ConfigurationError: The keys are another issuer's, or *max_age* is below 0.
-
-    Example:
-        >>> from shared.auth import Key, KeyRing
-        >>> from starlette.applications import Starlette
-        >>> app = Starlette()
-        >>> add_jwks_route(app, KeyRing([Key.generate("EdDSA")]))
-    """
-    record = installation(app)
-    if record.find("jwks route", None) is not None:
-        return
-    routes = _operations(app, {path: ("shared_jwks", jwks_view(JwksEndpoint(keys, max_age=max_age)))})
-    record.add("jwks route", routes, partial(_remove_operations, app, routes))
-
-
-def _operations(app: Starlette, views: Mapping[str, tuple[str, Any]]) -> list[Route]:
-    """Serve *views* in front of everything: a catch-all or a mount at "/" must not hide them."""
-    record = installation(app)
-    front: OperationRoutes | None = record.find("operations", None)
-    taken = {getattr(route, "path", None) for route in app.router.routes}
-    routes = [
-        Route(path, view, methods=["GET"], name=name, include_in_schema=False)
-        for path, (name, view) in views.items()
-        if path not in taken
-    ]
-    if front is None:
-        front = OperationRoutes()
-        app.router.routes.insert(0, front)
-        record.add("operations", front, partial(_remove_front, app, front))
-    front.add(*routes)
-    return routes
-
-
-def _remove_operations(app: Starlette, routes: list[Route]) -> None:
-    front: OperationRoutes | None = installation(app).find("operations", None)
-    if front is not None:
-        front.remove(*routes)
-
-
-def _remove_front(app: Starlette, front: OperationRoutes) -> None:
-    app.router.routes[:] = [route for route in app.router.routes if route is not front]
 
 
 def uninstall(app: Starlette) -> None:

@@ -40,6 +40,8 @@ class RequestContext:
         fields: Fields bound for the whole request; shared, mutable.
         overlay: Fields of this task only, or None.
         root: The request this is a task-local view of, or None for the request itself.
+        exchange: What the request layer keeps while it serves the request; None before,
+            after and outside of it.
 
     Example:
         >>> context = RequestContext("c-1", "r-1", tenant="acme")
@@ -53,6 +55,7 @@ class RequestContext:
         "_tenant",
         "correlation_id",
         "deadline",
+        "exchange",
         "fields",
         "overlay",
         "request_id",
@@ -79,6 +82,7 @@ class RequestContext:
         self.fields: dict[str, Any] = {}
         self.overlay: dict[str, Any] | None = None
         self.root: RequestContext | None = None
+        self.exchange: Any = None
 
     def view(self) -> "RequestContext":
         """Return a task-local view: own overlay, trace and deadline, the rest shared.

@@ -23,6 +23,7 @@ from shared.resilience import (
 )
 from shared.service._explain import Part
 from shared.service._limits import count_refusals
+from shared.service._versions import count_deprecated
 
 if TYPE_CHECKING:
     from shared.service._service import Service
@@ -78,6 +79,7 @@ def add_http_metrics(app: Any, service: "Service", face: Any, pipeline: Any) -> 
         http = HttpMetrics(metrics, lifecycle=service.lifecycle)
         service.on_dismantle(pipeline.observe(http.on_finish))
         count_refusals(service, metrics)
+        count_deprecated(service, metrics)
         _declare_routes(app, service, face, http)
     face.add_metrics_route(app, metrics, path=service.settings.monitoring.METRICS_PATH)
 

@@ -70,6 +70,7 @@ def test_every_operation_lists_what_any_request_can_get(app):
         "401",
         "403",
         "404",
+        "405",
         "429",
         "500",
         "503",

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -204,6 +204,7 @@ def test_too_many_parameters_are_refused_unread():
         pages().read("&".join(["x=1"] * 501))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_query_is_read_or_refused_by_our_errors(query):
     for listing in (pages(), make({"x": Decimal, "at": datetime})):
@@ -211,6 +212,7 @@ def test_any_query_is_read_or_refused_by_our_errors(query):
             listing.read(query)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -272,6 +274,7 @@ def test_cursor_leads_to_where_the_repository_said():
     assert listing.read(urlencode({"after": next_cursor(listing)})).after == "row-7"
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_cursor_with_one_character_changed_is_a_400(data):
     listing = make()

@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BadRequestError, ConfigurationError, InvalidArgumentError
@@ -12,6 +12,7 @@ from shared.security import Signer
 NEW, OLD = "n" * 32, "o" * 32
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=500))
 def test_what_was_signed_comes_back(data):
     signer = Signer(NEW, purpose="cursor")
@@ -19,6 +20,7 @@ def test_what_was_signed_comes_back(data):
     assert signer.verify(signer.sign(data)) == data
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_text_with_one_character_changed_is_refused(data):
     signer = Signer(NEW, purpose="cursor")
@@ -30,6 +32,7 @@ def test_a_text_with_one_character_changed_is_refused(data):
         signer.verify(text[:place] + letter + text[place + 1 :])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.binary(max_size=80).map(lambda b: base64.urlsafe_b64encode(b).decode()))
 def test_what_we_did_not_sign_is_refused_by_our_error_alone(text):
     with pytest.raises(BadRequestError):
