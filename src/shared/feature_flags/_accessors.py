@@ -14,7 +14,8 @@ from shared.feature_flags._model import Flag, FlagDocument
 from shared.runtime import Runtime, current
 
 if TYPE_CHECKING:
-    from shared.config import Settings
+    from shared.config import FlagsSettings, Settings
+    from shared.feature_flags._store import FlagStore
 
 __all__ = [
     "declare_flags",
@@ -66,10 +67,12 @@ def declare_flags(flags: Declared) -> None:
 
     Example:
         >>> from shared.runtime import Runtime, use
-        >>> with use(Runtime("orders")):
+        >>> runtime = Runtime("orders")
+        >>> with use(runtime):
         ...     declare_flags([Flag("new_menu", default=True, owner="web")])
         ...     is_feature_enabled("new_menu")
         True
+        >>> runtime.close()
     """
     runtime, document = current(), declared(flags)
     before = runtime.find(_Code)
@@ -95,9 +98,31 @@ def flags_from_settings(settings: "Settings", *, flags: Declared | None = None) 
         >>> flags_from_settings(settings).is_enabled("analytics_enabled")
         True
     """
-    overrides = _overrides(settings) if settings.flags.FLAGS_ENV_OVERRIDES else None
-    code = FEATURE_FLAGS if flags is None else flags
-    return Flags(code, environment=str(settings.app.ENVIRONMENT), overrides=overrides)
+    section = settings.flags
+    return Flags(
+        FEATURE_FLAGS if flags is None else flags,
+        environment=str(settings.app.ENVIRONMENT),
+        overrides=_overrides(settings) if section.FLAGS_ENV_OVERRIDES else None,
+        store=_store(section),
+        refresh_seconds=section.FLAGS_REFRESH_SECONDS,
+        last_known_good=section.FLAGS_LAST_KNOWN_GOOD,
+        owns_store=True,
+    )
+
+
+def _store(section: "FlagsSettings") -> "FlagStore | None":
+    """Return the store that the settings name, over the file; None where flags live in code alone."""
+    url, file = str(section.FLAGS_STORE_URL), section.FLAGS_FILE
+    if url == "memory://" and not file:
+        return None
+    from shared.feature_flags._store_file import FileFlagStore
+    from shared.feature_flags._store_layered import LayeredFlagStore
+    from shared.feature_flags._store_url import flag_store
+
+    if not file:
+        return flag_store(url)
+    below = FileFlagStore(file)
+    return below if url == "memory://" else LayeredFlagStore([flag_store(url), below])
 
 
 def _overrides(settings: "Settings") -> Callable[[Iterable[Flag]], Mapping[str, Any]]:

@@ -49,7 +49,8 @@ class Engine:
     ) -> None:
         self.counters = Counters()
         self.sources = sources
-        self.watch: Callable[[], object] | None = None
+        self.watch: Callable[[], object] | None = None  # called with every evaluation
+        self.pulse: Callable[[], object] | None = None  # called with every scope
         self._strict = strict
         self._clock = clock
         self.exposures = Exposures(events)
@@ -87,8 +88,9 @@ class Engine:
 
     def all(self, context: Any) -> dict[str, Any]:
         """Return the value of every flag for one context."""
-        if self.watch is not None:
-            self.watch()
+        watch = self.watch  # read once: a thread that begins to look ends it
+        if watch is not None:
+            watch()
         block = block_of(self.counters)
         snapshot = self.snapshot if block is None or block.snapshot is None else block.snapshot
         ctx = self.attributes(context, block)
@@ -111,8 +113,9 @@ class Engine:
 
     def outcome(self, key: str, context: Any) -> Outcome | None:
         """Return what *key* comes to, or None where no document holds it."""
-        if self.watch is not None:
-            self.watch()
+        watch = self.watch  # read once: a thread that begins to look ends it
+        if watch is not None:
+            watch()
         block = block_of(self.counters)
         if block is None:
             return self._evaluate(self.snapshot.entries.get(key), key, context, None)
@@ -214,6 +217,9 @@ class Engine:
 
     def scope_state(self, context: Any = None) -> BlockState:
         """Return what holds in a scope that begins here; for request layers."""
+        pulse = self.pulse
+        if pulse is not None:
+            pulse()
         owner, around = self.counters, block_of(self.counters)
         parent = current_block()
         if around is None:

@@ -23,18 +23,21 @@ from shared.feature_flags._engine import Engine, FlagSource
 from shared.feature_flags._events import FlagExposed, FlagsChanged
 from shared.feature_flags._explain import explain
 from shared.feature_flags._model import Flag, FlagDocument, type_of
+from shared.feature_flags._refreshing import Refreshing
 from shared.feature_flags._scope import block_of, current_block
 from shared.feature_flags._snapshot import Snapshot
 from shared.feature_flags._telling import Telling
 from shared.runtime import Events, current
 
 if TYPE_CHECKING:
+    from shared.feature_flags._last_known_good import LastKnownGood
     from shared.feature_flags._outcome import Assignments, Outcome
+    from shared.feature_flags._store import FlagStore
 
 __all__ = ["Flags"]
 
 
-class Flags(Telling):
+class Flags(Telling, Refreshing):
     """The flags of a service, ready to ask. Thread-safe, fork-safe; asking does no I/O.
 
     What decides, the strongest first: an :meth:`override` in the block at hand, an override
@@ -48,6 +51,14 @@ class Flags(Telling):
         environment: Whose overlays apply: ``settings.app.ENVIRONMENT``.
         overrides: Values that win over every document, by key; or a function that returns
             them for the declared flags.
+        store: Where the newest flags are, over those declared: a store, or a URL for
+            :func:`flag_store`. It is asked first with the first evaluation, then in the
+            background. Close the flags when done.
+        refresh_seconds: How often it is asked at least; hints of the store come sooner.
+        last_known_good: A file that keeps what was last in force, for a start while the store
+            is down.
+        owns_store: Whether :meth:`close` closes the store; it does where a URL was given.
+        threads: Whether a thread may ask it; without, evaluation does when it is time.
         strict: Whether an unknown key raises; else it is logged once and yields the default.
         sources: Asked in order for flags that no document of a store holds.
         assignments: What sticky splits remember.
@@ -70,6 +81,11 @@ class Flags(Telling):
         defaults: Mapping[str, Any] | None = None,
         environment: str | None = None,
         overrides: Mapping[str, Any] | Overrides | None = None,
+        store: "FlagStore | str | None" = None,
+        refresh_seconds: float = 15.0,
+        last_known_good: "LastKnownGood | str | None" = None,
+        owns_store: bool = False,
+        threads: bool = True,
         strict: bool = False,
         sources: Iterable[FlagSource] = (),
         assignments: "Assignments | None" = None,
@@ -80,13 +96,16 @@ class Flags(Telling):
         self.events: Events = events if events is not None else current().events
         self._declared = merged(declared(defaults or {}), declared(flags))
         self._stored: FlagDocument | None = None
-        self._state: SnapshotState = "live"
+        self._state: SnapshotState = "live" if store is None else "defaults"
         self._find_overrides = overrides if callable(overrides) else always(overrides or {})
         self._assignments = assignments
         self._engine = Engine(strict=strict, sources=tuple(sources), clock=clock, events=self.events)
         self._owner = self._engine.counters
         self._hears = self.events.has_listeners
-        self._put(self._declared, self._stored, "live")
+        self._put(self._declared, self._stored, self._state)
+        if store is not None:
+            found = self._opened(store, owned=owns_store)
+            self._follow(found, every=refresh_seconds, kept=last_known_good, threads=threads)
 
     # -- asking ----------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Keeps what is in force as new as the store: with a thread, after a fork, and without any thread."""
 
+import contextlib
 import logging
 import random
 import threading
@@ -21,6 +22,7 @@ __all__ = ["FlagRefresher", "RefreshStatus"]
 _log: Final = logging.getLogger("shared.feature_flags")
 _SLICE: Final = 0.5  # seconds after which a thread notices that it is to end
 _REST: Final = 0.02  # seconds between two looks, however many hints there are
+_STALE_AFTER: Final = 3  # intervals without a word from the store
 _JITTER: Final = 0.1  # share of the interval
 _PATIENCE: Final = 30.0  # seconds an explicit refresh waits for one under way
 
@@ -71,10 +73,13 @@ class FlagRefresher:
     Args:
         store: What is asked.
         install: Puts a document in force, or raises a :class:`~shared.errors.SharedError`
-            and changes nothing.
+            and changes nothing. Gets ``state`` (``live``, or ``stale`` for what the store does
+            not confirm any more), and ``actor`` and ``reason`` of the newest change.
         every: Seconds between two looks, a tenth more or less; >= 0.01.
         last_known_good: Where to keep what was last in force.
         threads: Whether a thread may be started.
+        on_thread: Told with ``needed`` whether every evaluation must call :meth:`check`: not
+            while a thread runs.
         events: Who hears ``FlagStoreFailed``; those of the current runtime when None.
         clock: Monotonic seconds.
         draw: Gives numbers in ``[0, 1)``.
@@ -85,7 +90,7 @@ class FlagRefresher:
     Example:
         >>> from shared.feature_flags import Flag, FlagChanges, MemoryFlagStore
         >>> store, seen = MemoryFlagStore(), []
-        >>> refresher = FlagRefresher(store, seen.append, threads=False)
+        >>> refresher = FlagRefresher(store, lambda found, **_: seen.append(found), threads=False)
         >>> _ = store.apply(FlagChanges({"beta": Flag("beta")}), actor="ada")
         >>> refresher.refresh(), [document.revision for document in seen], refresher.status().source
         (True, [1], 'store')
@@ -95,11 +100,12 @@ class FlagRefresher:
     def __init__(
         self,
         store: FlagStore,
-        install: Callable[[FlagDocument], object],
+        install: Callable[..., object],
         *,
         every: float = 15.0,
         last_known_good: LastKnownGood | None = None,
         threads: bool = True,
+        on_thread: Callable[..., object] | None = None,
         events: Events | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
@@ -114,13 +120,17 @@ class FlagRefresher:
         self._install = install
         self._kept = last_known_good
         self._threads = threads
+        self._on_thread = on_thread or _unheard
         self._events = events
         self._clock = clock
         self._draw = draw
+        self._document: FlagDocument | None = None
         self._revision: int | None = None
+        self._is_stale = False
         self._source: Literal["store", "disk", "none"] = "none"
         self._confirmed_at: float | None = None
         self._refused: int | None = None
+        self._began = False
         self._failures = 0
         self._error: str | None = None
         self._cause: Literal["unavailable", "refused", "empty"] | None = None
@@ -132,14 +142,22 @@ class FlagRefresher:
 
     # -- for who evaluates -----------------------------------------------------------------
 
+    def check(self) -> None:
+        """Call :meth:`poke` when it is time."""
+        if self._clock() >= self.due_at:
+            self.poke()
+
     def poke(self) -> None:
         """See that somebody looks: start the thread, or look here when it does not run.
 
-        Cheap while a look is under way; to be called when :attr:`due_at` has passed.
+        Cheap while a look is under way; to be called when :attr:`due_at` has passed. The very
+        first look is taken here, so that the first evaluation knows what the store says.
         """
         if self._stop.is_set():
             self.due_at = float("inf")
             return
+        if not self._began:
+            self.refresh()
         if self._threads and (self._thread is None or not self._thread.is_alive()):
             self.due_at = self._clock() + 2 * self.every
             if self._start():
@@ -184,6 +202,7 @@ class FlagRefresher:
         self._looking, self._looker = threading.Lock(), None
         self._thread = None
         self.due_at = 0.0
+        self._on_thread(needed=True)
 
     # -- the thread ------------------------------------------------------------------------
 
@@ -200,15 +219,17 @@ class FlagRefresher:
 
     def _turn(self) -> float:
         """Look, and return the seconds until the next one is due."""
-        self._try_look()
+        self._try_look(told=True)
         pause = self.every * (1 + _JITTER * (2 * self._draw() - 1))
         # Passes only when this thread is held up, or not there any more.
         self.due_at = self._clock() + 2 * self.every
         return pause
 
-    def _try_look(self) -> None:
+    def _try_look(self, *, told: bool = False) -> None:
         if self._looking.acquire(blocking=False):
             try:
+                if told:  # by the thread: nobody else needs to look
+                    self._on_thread(needed=False)
                 self._look()
             finally:
                 self._done()
@@ -220,7 +241,7 @@ class FlagRefresher:
     # -- one look --------------------------------------------------------------------------
 
     def _look(self) -> bool:
-        self._looker = threading.get_ident()
+        self._looker, self._began = threading.get_ident(), True
         try:
             revision = self.store.revision()
             if revision == self._revision and self._source == "store":
@@ -236,17 +257,22 @@ class FlagRefresher:
         if document.revision == 0 and (self._revision or 0) > 0:
             return self._fail(f"{self.store.shown} came back empty", "empty")
         try:
-            self._install(document)
+            self._put(document, "live")
         except Exception as exc:  # noqa: BLE001 - refused whole, whatever is wrong with it
             self._refused = document.revision
             return self._fail(exc, "refused")
         self._revision, self._source = document.revision, "store"
+        self._document = document
         self._confirm()
         self._keep(document)
         return True
 
     def _confirm(self) -> None:
         self._confirmed_at = self._clock()
+        if self._is_stale and self._document is not None:
+            with contextlib.suppress(SharedError):
+                self._install(self._document, state="live", actor=None, reason=None)
+                self._is_stale = False
         if self._error is not None:
             _log.info("flags are read from %s again", self.store.shown)
         self._failures, self._error, self._cause = 0, None, None
@@ -262,7 +288,29 @@ class FlagRefresher:
             _log.warning("flags stay as they are: %s", shown, extra={"cause": cause})
             events = self._events if self._events is not None else current().events
             events.emit(FlagStoreFailed(shown, refused=cause == "refused"))
-        return self._revision is None and self._from_disk()
+        if self._revision is None:
+            return self._from_disk()
+        self._grow_stale()
+        return False
+
+    def _grow_stale(self) -> None:
+        """Mark what is in force when the store has not confirmed it for long."""
+        age = self.status().age
+        if self._is_stale or self._document is None or age is None or age <= _STALE_AFTER * self.every:
+            return
+        with contextlib.suppress(SharedError):  # it was in force: it compiles
+            self._install(self._document, state="stale", actor=None, reason=None)
+            self._is_stale = True
+
+    def _put(self, document: FlagDocument, state: Literal["live", "stale"]) -> None:
+        """Put *document* in force, with who changed it last and why."""
+        actor = reason = None
+        with contextlib.suppress(Exception):  # nice to know, and no more
+            newest = self.store.history(limit=1)
+            if newest and self._revision is not None:
+                actor, reason = newest[0].actor, newest[0].reason
+        self._install(document, state=state, actor=actor, reason=reason)
+        self._is_stale = state == "stale"
 
     # -- the last known good ---------------------------------------------------------------
 
@@ -273,11 +321,12 @@ class FlagRefresher:
             document = self._kept.load()
             if document is None:
                 return False
-            self._install(document)
+            self._install(document, state="stale", actor=None, reason=None)
         except Exception as exc:  # noqa: BLE001 - there are still the defaults in code
             _log.warning("the last known flags cannot be used: %s", _shown(exc))
             return False
         self._revision, self._source = document.revision, "disk"
+        self._document, self._is_stale = document, True
         return True
 
     def _keep(self, document: FlagDocument) -> None:
@@ -286,6 +335,10 @@ class FlagRefresher:
                 self._kept.save(document)
             except SharedError as exc:
                 _log.warning("%s", exc)
+
+
+def _unheard(*, needed: bool) -> None:
+    del needed
 
 
 def _shown(error: Any) -> str:

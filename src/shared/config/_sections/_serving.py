@@ -306,6 +306,9 @@ class FlagsSettings(Section):
     )
     FLAGS_FILE: str | None = setting(None, "Path of a file that declares flags.")
     FLAGS_REFRESH_SECONDS: Seconds = setting(15.0, "How often the store is read again, in seconds.")
+    FLAGS_LAST_KNOWN_GOOD: str | None = setting(
+        None, "Path of a file that keeps the newest flags, for a start while the store is down; none is off."
+    )
     FLAGS_ENV_OVERRIDES: bool = setting(
         True,
         "Whether a variable named like a flag in capitals (ANALYTICS_ENABLED=true) wins over the store.",
