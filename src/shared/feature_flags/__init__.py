@@ -31,11 +31,12 @@ from shared.feature_flags._flags import Flags
 from shared.feature_flags._model import Flag, FlagDocument, FlagKind, FlagType, Overlay
 from shared.feature_flags._rules import Condition, Layer, Op, Prerequisite, Rule, Schedule, Split
 from shared.feature_flags._snapshot import Snapshot
+from shared.feature_flags._stale import StaleFlag, StaleReport, stale_flags
 from shared.feature_flags._usage import FlagUse
 
 if TYPE_CHECKING:
     from shared.feature_flags._admin import FlagAdmin, FlagDifference
-    from shared.feature_flags._adoption import Adoption, VariantAdoption, adoption_report
+    from shared.feature_flags._adoption import Adoption, VariantAdoption, adoption_report, last_used
     from shared.feature_flags._adoption_log import AdoptionLog
     from shared.feature_flags._feedback import FeedbackGiven, FeedbackLog, FeedbackSummary
     from shared.feature_flags._last_known_good import LastKnownGood
@@ -104,6 +105,8 @@ __all__ = [
     "Snapshot",
     "Split",
     "SqlFlagStore",
+    "StaleFlag",
+    "StaleReport",
     "TraceStep",
     "UnitIds",
     "VariantAdoption",
@@ -117,10 +120,12 @@ __all__ = [
     "flags_from_settings",
     "get_flags",
     "is_feature_enabled",
+    "last_used",
     "on_change",
     "override",
     "scan_code",
     "scope",
+    "stale_flags",
     "track",
     "value",
     "variant",
@@ -160,6 +165,7 @@ if not TYPE_CHECKING:
         "VariantAdoption": "_adoption",
         "adoption_report": "_adoption",
         "flag_store": "_store_url",
+        "last_used": "_adoption",
     }
 
     def __getattr__(name: str) -> object:

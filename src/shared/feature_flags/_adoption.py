@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.database import Database
     from shared.feature_flags._model import Flag
 
-__all__ = ["Adoption", "VariantAdoption", "adoption_report"]
+__all__ = ["Adoption", "VariantAdoption", "adoption_report", "last_used"]
 
 _OFF: frozenset[str] = frozenset({"off", "control", "default"})
 
@@ -133,6 +133,22 @@ def adoption_report(
     with database.read() as session:
         having = {key: _having(session, key, counts.names(key), enabled[key], since) for key in sorted(keys)}
     return [counts.adoption(key, enabled[key], having[key]) for key in sorted(keys)]
+
+
+def last_used(database: "Database") -> dict[str, datetime]:
+    """Return when each flag was last evaluated, by any process that counts into *database*.
+
+    Example:
+        >>> from shared.database import Base, Database, tables_of
+        >>> with Database("sqlite://") as db:
+        ...     Base.metadata.create_all(db.engine, tables=tables_of("feature_flags"))
+        ...     last_used(db)
+        {}
+    """
+    row = FlagUsage
+    with database.read() as session:
+        found = session.execute(select(row.flag, func.max(row.last_at)).group_by(row.flag)).all()
+    return {key: at for key, at in found}  # noqa: C416 - rows, which type checkers take for no pairs
 
 
 def _units(session: Session, since: datetime) -> tuple[dict[tuple[str, str], int], dict[str, int]]:

@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from shared.runtime import Runtime
     from shared.testing._client import ApiClient
     from shared.testing._clock import FrozenClock
+    from shared.testing._flags import FlagOverrides
 
 __all__ = [
     "as_user",
     "fault",
+    "flags_override",
     "frozen_clock",
     "log_capture",
     "query_log",
@@ -221,6 +223,25 @@ def fault(request: pytest.FixtureRequest) -> "Iterator[Callable[..., Chaos]]":
             return stack.enter_context(chaos(name, **{"seed": seed, **faults}))
 
         yield strike
+
+
+@pytest.fixture
+def flags_override() -> "Iterator[FlagOverrides]":
+    """A function that forces values of feature flags until the test ends: ``flags_override(new_menu=True)``.
+
+    Safe for threads, coroutines and parallel tests; nothing is left, also when the test
+    fails. A key that nobody declared, and a value of another type, are errors.
+
+    Example:
+        >>> def test_the_new_menu(flags_override):
+        ...     from shared.feature_flags import is_feature_enabled
+        ...     flags_override(analytics_enabled=True)
+        ...     assert is_feature_enabled("analytics_enabled")
+    """
+    from shared.testing._flags import flag_overrides
+
+    with flag_overrides() as override:
+        yield override
 
 
 # --- real servers -----------------------------------------------------------------------
