@@ -58,11 +58,8 @@ if TYPE_CHECKING:
         factory_session,
     )
     from shared.testing._factory_for import factory_for
-<<<<<<< HEAD
     from shared.testing._fake_supplier import FakeAnswer, FakeSendGrid, FakeSupplier, SupplierRequest
-=======
     from shared.testing._flags import FlagOverrides, assert_variants_reachable, flag_contexts
->>>>>>> 082b483 (feat(feature_flags): OpenFeature both ways, remote evaluation for browsers, stale flags, flags in tests)
     from shared.testing._migrations import assert_migrations_ok
     from shared.testing._postgres import PostgresServer
     from shared.testing._redis import RedisServer
@@ -87,13 +84,10 @@ __all__ = [
     "FakeSupplier",
     "FlagExposureFactory",
     "FlagFeedbackFactory",
-<<<<<<< HEAD
     "FlagHistoryRecordFactory",
+    "FlagOverrides",
     "FlagRecordFactory",
     "FlagRevisionFactory",
-=======
-    "FlagOverrides",
->>>>>>> 082b483 (feat(feature_flags): OpenFeature both ways, remote evaluation for browsers, stale flags, flags in tests)
     "FlagUsageFactory",
     "FrozenClock",
     "IdempotencyKeyFactory",
@@ -141,13 +135,10 @@ if not TYPE_CHECKING:
         "FakeSupplier": "_fake_supplier",
         "FlagExposureFactory": "_factories_flags",
         "FlagFeedbackFactory": "_factories_flags",
-<<<<<<< HEAD
         "FlagHistoryRecordFactory": "_factories_flags",
         "FlagRecordFactory": "_factories_flags",
         "FlagRevisionFactory": "_factories_flags",
-=======
         "FlagOverrides": "_flags",
->>>>>>> 082b483 (feat(feature_flags): OpenFeature both ways, remote evaluation for browsers, stale flags, flags in tests)
         "FlagUsageFactory": "_factories_flags",
         "IdempotencyKeyFactory": "_factories_database",
         "InboxMessageFactory": "_factories_database",
