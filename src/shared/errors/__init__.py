@@ -58,6 +58,8 @@ show, and the HTTP status it becomes at the edge::
         ├── DecryptionError                500
         ├── ExternalServiceError           502
         │   ├── AIServiceError
+        │   │   ├── AIQuotaError       503  the account is used up
+        │   │   └── AIRateLimitError   503  the supplier asks to wait
         │   ├── EmailError
         │   └── StorageError
         ├── MigrationError                 500
@@ -116,6 +118,8 @@ from shared.errors._conflict import (
     WebhookReplayError,
 )
 from shared.errors._infrastructure import (
+    AIQuotaError,
+    AIRateLimitError,
     AIServiceError,
     BulkheadFullError,
     CircuitOpenError,
@@ -143,6 +147,8 @@ from shared.errors._mapping import ErrorMap, error_for_status
 from shared.errors._suppliers import EmailRefusedError, PaymentDeclinedError, PaymentNotFoundError
 
 __all__ = [
+    "AIQuotaError",
+    "AIRateLimitError",
     "AIServiceError",
     "AgentNotFoundError",
     "ApiVersionRetiredError",

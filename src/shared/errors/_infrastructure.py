@@ -179,6 +179,29 @@ class AIServiceError(ExternalServiceError):
     code: str = ErrorCode.AI_SERVICE_ERROR
 
 
+class AIQuotaError(AIServiceError):
+    """The account at the AI supplier is used up or not paid for: only its owner can help.
+
+    Example:
+        >>> AIQuotaError("openai refuses: insufficient_quota").retryable
+        False
+    """
+
+    status: int = 503
+    retryable: bool = False
+
+
+class AIRateLimitError(RetryAfterError, AIServiceError):
+    """The AI supplier asks to wait; the caller of this service did nothing wrong.
+
+    Example:
+        >>> AIRateLimitError(retry_after=1.5).status, AIRateLimitError(retry_after=1.5).headers
+        (503, {'Retry-After': '2'})
+    """
+
+    status: int = 503
+
+
 class StorageError(ExternalServiceError):
     """The object storage gave back something else than what was stored, or refused for no known reason.
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         factory_session,
     )
     from shared.testing._factory_for import factory_for
+    from shared.testing._fake_openai import FakeOpenAI, FakeOpenAIRequest
     from shared.testing._fake_supplier import FakeAnswer, FakeSendGrid, FakeSupplier, SupplierRequest
     from shared.testing._flags import FlagOverrides, assert_variants_reachable, flag_contexts
     from shared.testing._migrations import assert_migrations_ok
@@ -80,6 +81,8 @@ __all__ = [
     "DatabaseLockFactory",
     "DatabaseLockWaiterFactory",
     "FakeAnswer",
+    "FakeOpenAI",
+    "FakeOpenAIRequest",
     "FakeSendGrid",
     "FakeSupplier",
     "FlagExposureFactory",
@@ -131,6 +134,8 @@ if not TYPE_CHECKING:
         "DatabaseLockFactory": "_factories_database",
         "DatabaseLockWaiterFactory": "_factories_database",
         "FakeAnswer": "_fake_supplier",
+        "FakeOpenAI": "_fake_openai",
+        "FakeOpenAIRequest": "_fake_openai",
         "FakeSendGrid": "_fake_supplier",
         "FakeSupplier": "_fake_supplier",
         "FlagExposureFactory": "_factories_flags",

@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from shared.runtime import Runtime
     from shared.testing._client import ApiClient
     from shared.testing._clock import FrozenClock
+    from shared.testing._fake_openai import FakeOpenAI
     from shared.testing._flags import FlagOverrides
 
 __all__ = [
     "as_user",
+    "fake_openai",
     "fault",
     "flags_override",
     "frozen_clock",
@@ -111,6 +113,24 @@ def shared_runtime(shared_settings: "Settings") -> "Iterator[Runtime]":
     with use(runtime):
         yield runtime
     runtime.close()
+
+
+@pytest.fixture
+def fake_openai() -> "Iterator[FakeOpenAI]":
+    """A server of this test that speaks OpenAI's API; ``settings.ai`` of tests does not know it by itself.
+
+    Example:
+        >>> def test_summary(fake_openai, shared_runtime):
+        ...     from shared.config import override_settings
+        ...     fake_openai.reply("short")
+        ...     url, key = fake_openai.base_url, fake_openai.api_key
+        ...     with override_settings(OPENAI_BASE_URL=url, OPENAI_API_KEY=key):
+        ...         ...
+    """
+    from shared.testing._fake_openai import FakeOpenAI
+
+    with FakeOpenAI() as fake:
+        yield fake
 
 
 @pytest.fixture

@@ -1,14 +1,21 @@
 """Suppliers outside: AI, payments, e-mail, clouds."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr
 
 from shared.config._field import Section, setting
 from shared.config._sections._common import LOWER, HttpUrl, Port, Printable, Seconds
+from shared.config._types import ConnectionUrl, UrlScheme
 
 _EMAIL = r"^[^@\s<>\"]{1,64}@[^@\s<>\"]{1,255}$"
+_PRICE: Final = r"^[0-9]{1,6}(\.[0-9]{1,6})?(/[0-9]{1,6}(\.[0-9]{1,6})?)?$"
+_BUDGET: Final = (
+    r"^(?i:[0-9]{1,15} ?tokens?|[0-9]{1,9}(\.[0-9]{1,6})? ?usd) ?/ ?(?i:second|minute|hour|day|week)$"
+)
 Temperature = Annotated[float, Field(ge=0, le=2)]
+Price = Annotated[str, Field(pattern=_PRICE)]
+Spend = Annotated[str, Field(pattern=_BUDGET)]
 
 
 class AISettings(Section):
@@ -32,6 +39,37 @@ class AISettings(Section):
     OPENAI_TIMEOUT: Seconds = setting(30.0, "Longest wait for an answer, in seconds.")
     OPENAI_MAX_ATTEMPTS: int = setting(
         3, "Calls in total when the supplier fails, the first included.", ge=1, le=20
+    )
+    OPENAI_FALLBACK_MODELS: list[Printable] = setting(
+        [], "Models that are asked, in this order, when the chosen one cannot answer."
+    )
+    OPENAI_PRICES: dict[str, Price] = setting(
+        {},
+        "Prices by model in US dollars per million tokens, input/output; a model without one costs 0.",
+        expects="pairs such as gpt-4o-mini=0.15/0.60,text-embedding-3-small=0.02",
+    )
+    OPENAI_USER_BUDGET: Spend | None = setting(
+        None,
+        "What one user may spend in a period.",
+        expects="tokens or US dollars per period, such as 200000 tokens/day or 0.50 usd/hour",
+    )
+    OPENAI_SERVICE_BUDGET: Spend | None = setting(
+        None,
+        "What the whole service may spend in a period.",
+        expects="tokens or US dollars per period, such as 5000000 tokens/day or 20 usd/day",
+    )
+    OPENAI_BUDGET_STORE: (
+        Annotated[ConnectionUrl, UrlScheme("memory", "redis", "rediss", "sqlite", "unix")] | None
+    ) = setting(
+        None,
+        "Where budgets are counted: memory:// (this process), sqlite:///file.db (this machine) or Redis; "
+        "none is the Redis of this service, or memory without one.",
+    )
+    OPENAI_MAX_PROMPT_CHARS: int = setting(
+        500_000, "Characters of a prompt at most; a longer one is refused before it is sent.", ge=1
+    )
+    OPENAI_LOG_CONTENT: bool = setting(
+        False, "Whether prompts and answers are written to the log, cut and with secrets masked."
     )
 
 
