@@ -202,10 +202,10 @@ class FakeOpenAI:
 
     # -- for the server -----------------------------------------------------------------------
 
-    def take(self, request: FakeOpenAIRequest, kind: str) -> dict[str, Any]:
+    def take(self, kind: str, *request: Any) -> dict[str, Any]:
         """Note a request and return what to do with it; for the server."""
         with self._lock:
-            self.requests.append(request)
+            self.requests.append(FakeOpenAIRequest(*request))
             for step in self._script:
                 if step["on"] in {None, kind}:
                     self._script.remove(step)

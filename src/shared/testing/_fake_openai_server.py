@@ -125,11 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, body: Any) -> None:
-        from shared.testing._fake_openai import FakeOpenAIRequest
-
         fake = self.server.owner.fake
         kind = _kind(self.path)
-        step = fake.take(FakeOpenAIRequest(self.command, self.path, dict(self.headers), body), kind or "")
+        step = fake.take(kind or "", self.command, self.path, dict(self.headers), body)
         if fake.api_key is not None and self.headers.get("Authorization") != f"Bearer {fake.api_key}":
             # The supplier quotes what it was sent; so must nobody who shows its text.
             sent = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
