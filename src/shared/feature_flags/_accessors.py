@@ -1,8 +1,11 @@
 """The flags of the current runtime, and the functions that services call."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.errors import FlagDocumentError
 from shared.feature_flags._blocks import FlagBlock
 from shared.feature_flags._catalogue import FEATURE_FLAGS
 from shared.feature_flags._declare import Declared, declared, merged
@@ -11,6 +14,7 @@ from shared.feature_flags._env import environment_overrides
 from shared.feature_flags._events import FlagsChanged
 from shared.feature_flags._flags import Flags
 from shared.feature_flags._model import Flag, FlagDocument
+from shared.feature_flags._scope import current_block
 from shared.runtime import Runtime, current
 
 if TYPE_CHECKING:
@@ -87,7 +91,8 @@ def flags_from_settings(settings: "Settings", *, flags: Declared | None = None) 
 
     Args:
         settings: Their ``flags`` section, and ``ENVIRONMENT``.
-        flags: What is declared; the default catalogue when None.
+        flags: What is declared; the default catalogue when None, unless ``FLAGS_FILE`` names
+            a file that declares others.
 
     Raises:
         ConfigurationError: A variable for a flag cannot be read.
@@ -100,14 +105,24 @@ def flags_from_settings(settings: "Settings", *, flags: Declared | None = None) 
     """
     section = settings.flags
     return Flags(
-        FEATURE_FLAGS if flags is None else flags,
+        _code(section, flags),
         environment=str(settings.app.ENVIRONMENT),
         overrides=_overrides(settings) if section.FLAGS_ENV_OVERRIDES else None,
         store=_store(section),
         refresh_seconds=section.FLAGS_REFRESH_SECONDS,
         last_known_good=section.FLAGS_LAST_KNOWN_GOOD,
         owns_store=True,
+        strict=section.FLAGS_STRICT,
     )
+
+
+def _code(section: "FlagsSettings", flags: Declared | None) -> FlagDocument:
+    """Return what is declared, by the code or else by the file: variables override what is declared."""
+    code = FlagDocument() if flags is None else declared(flags)
+    if section.FLAGS_FILE:
+        with suppress(FlagDocumentError):  # whoever follows the file tells what is wrong with it
+            code = merged(code, declared(Path(section.FLAGS_FILE)))
+    return declared(FEATURE_FLAGS) if flags is None and not code.flags else code
 
 
 def _store(section: "FlagsSettings") -> "FlagStore | None":
@@ -139,11 +154,15 @@ def _overrides(settings: "Settings") -> Callable[[Iterable[Flag]], Mapping[str, 
 
 def _flags(runtime: Runtime) -> Flags:
     from shared.config import get_settings
+    from shared.monitoring import get_metrics
     from shared.runtime import use
 
     with use(runtime):
-        code = runtime.find(_Code)
-        return flags_from_settings(get_settings(), flags=None if code is None else code.document)
+        code, settings = runtime.find(_Code), get_settings()
+        flags = flags_from_settings(settings, flags=None if code is None else code.document)
+        if settings.monitoring.METRICS_ENABLED:
+            flags.measure(get_metrics())
+        return flags
 
 
 # --- what services call ------------------------------------------------------------------------
@@ -163,7 +182,9 @@ def is_feature_enabled(key: str, context: Any = None, *, default: bool | None = 
         >>> is_feature_enabled("no_such_flag", default=True)
         True
     """
-    return get_flags().is_enabled(key, context, default=default)
+    block = current_block()
+    flags: Flags = get_flags() if block is None or block.flags is None else block.flags
+    return flags.is_enabled(key, context, default=default)
 
 
 def variant(key: str, context: Any = None, *, default: str | None = None) -> str | None:

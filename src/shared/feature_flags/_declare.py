@@ -1,6 +1,8 @@
 """What a service declares: flag objects, a plain mapping, or a document."""
 
 from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from shared.errors import FlagDocumentError
@@ -9,7 +11,7 @@ from shared.feature_flags._snapshot import Snapshot
 
 __all__ = ["Declared", "Overrides", "always", "changed_keys", "declared", "is_like", "merged", "mismatched"]
 
-Declared: TypeAlias = Iterable[Any] | Mapping[str, Any] | FlagDocument
+Declared: TypeAlias = Iterable[Any] | Mapping[str, Any] | FlagDocument | PathLike[str]
 Overrides: TypeAlias = Callable[[Iterable[Flag]], Mapping[str, Any]]
 
 
@@ -17,10 +19,13 @@ def declared(flags: Declared) -> FlagDocument:
     """Return *flags* as a document.
 
     Raises:
-        FlagDocumentError: Two have one key, or something in it does not fit.
+        FlagDocumentError: Two have one key, something in it does not fit, or the file cannot
+            be read.
     """
     if isinstance(flags, FlagDocument):
         return flags
+    if isinstance(flags, (str, PathLike)):
+        return _from_file(Path(flags))
     if isinstance(flags, Mapping):
         return FlagDocument.from_dict({"flags": dict(flags)})
     found: dict[str, Flag] = {}
@@ -32,6 +37,18 @@ def declared(flags: Declared) -> FlagDocument:
             raise FlagDocumentError([f"flag {flag.key!r} is declared twice"], subject="declared flags")
         found[flag.key] = flag
     return _document(found, {}, 0)
+
+
+def _from_file(path: Path) -> FlagDocument:
+    from shared.feature_flags._file_formats import MAX_FILE_BYTES, parse_file
+
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as exc:
+        msg = f"the file cannot be read: {type(exc).__name__}"
+        raise FlagDocumentError([msg], subject=path.name) from exc
+    return parse_file(path, raw)
 
 
 def merged(code: FlagDocument, stored: FlagDocument | None) -> FlagDocument:

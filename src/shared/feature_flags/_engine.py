@@ -230,6 +230,27 @@ class Engine:
         state.now = around.now
         return state
 
+    def request_state(self, flags: Any) -> BlockState:
+        """Return what holds in a request that begins here: nothing of an earlier one on this thread.
+
+        Args:
+            flags: Whose engine this is; the functions of the room then need not look for it.
+        """
+        pulse = self.pulse
+        if pulse is not None:
+            pulse()
+        around = current_block()
+        while around is not None and around.flags is not None:
+            around = around.parent
+        enclosing = around
+        while enclosing is not None and enclosing.owner is not self.counters:
+            enclosing = enclosing.parent
+        forced = {} if enclosing is None else enclosing.overrides
+        context = None if enclosing is None else enclosing.context
+        state = BlockState(self.counters, around, self.snapshot, context, forced)
+        state.flags = flags
+        return state
+
     def override_state(self, forced: Mapping[str, Outcome]) -> BlockState:
         """Return what holds in a block that forces values and begins here."""
         owner, around = self.counters, block_of(self.counters)

@@ -4,9 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shared.constants import Environment
-from shared.errors import ConfigurationError
-from shared.feature_flags._blocks import FlagBlock
 from shared.feature_flags._compile import SnapshotState, compile_flags
 from shared.feature_flags._declare import (
     Declared,
@@ -25,6 +22,7 @@ from shared.feature_flags._explain import explain
 from shared.feature_flags._model import Flag, FlagDocument, type_of
 from shared.feature_flags._refreshing import Refreshing
 from shared.feature_flags._scope import block_of, current_block
+from shared.feature_flags._scoping import Scoping
 from shared.feature_flags._snapshot import Snapshot
 from shared.feature_flags._telling import Telling
 from shared.runtime import Events, current
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Flags"]
 
 
-class Flags(Telling, Refreshing):
+class Flags(Scoping, Telling, Refreshing):
     """The flags of a service, ready to ask. Thread-safe, fork-safe; asking does no I/O.
 
     What decides, the strongest first: an :meth:`override` in the block at hand, an override
@@ -45,7 +43,7 @@ class Flags(Telling, Refreshing):
 
     Args:
         flags: What the code declares: :class:`Flag` objects, a mapping of keys to default
-            values, or a document.
+            values, a document, or the path of a file that holds one (YAML, JSON or TOML).
         defaults: Further flags as ``{key: default}``, such as :data:`FEATURE_FLAGS`; those in
             *flags* win.
         environment: Whose overlays apply: ``settings.app.ENVIRONMENT``.
@@ -245,59 +243,6 @@ class Flags(Telling, Refreshing):
             {'beta': True, 'page_size': 20}
         """
         return self._engine.all(context)
-
-    # -- blocks ----------------------------------------------------------------------------
-
-    def scope(self, context: Any = None) -> FlagBlock:
-        """Return a block in which no flag changes, whatever the store says meanwhile.
-
-        The first answer for the same question is the answer until the block ends, and a
-        schedule that begins within it waits. Nested scopes stay with the outermost one's
-        snapshot. ``install()`` puts one around every request.
-
-        Args:
-            context: Attributes for every evaluation in the block; what a call gives is
-                laid over them.
-
-        Example:
-            >>> flags = Flags([Flag("beta", rollout=100)])
-            >>> with flags.scope({"user_id": "u-1"}):
-            ...     flags.is_enabled("beta")
-            True
-        """
-        return FlagBlock(lambda: self._engine.scope_state(context))
-
-    def override(
-        self, values: Mapping[str, Any] | None = None, /, *, allow_in_production: bool = False, **flags: Any
-    ) -> FlagBlock:
-        """Return a block in which flags have these values, whatever else says otherwise.
-
-        For tests, and for trying things out: ``with flags.override(new_menu=True):``, or as
-        a decorator. It ends with the block, also after an exception.
-
-        Args:
-            values: Values by key, for keys that are no Python names.
-            allow_in_production: Whether it may be used where the environment is production.
-            flags: Values by key.
-
-        Raises:
-            ConfigurationError: This is production.
-            UnknownFlagError: A flag is not declared.
-            FlagDocumentError: A value does not fit the type of its flag.
-
-        Example:
-            >>> flags = Flags([Flag("new_menu")])
-            >>> with flags.override(new_menu=True):
-            ...     flags.is_enabled("new_menu")
-            True
-        """
-        if self.environment == Environment.PRODUCTION and not allow_in_production:
-            msg = (
-                "flags are not overridden in production: pass allow_in_production=True to do it all the same"
-            )
-            raise ConfigurationError(msg)
-        forced = {key: self._engine.forced(key, value) for key, value in {**(values or {}), **flags}.items()}
-        return FlagBlock(lambda: self._engine.override_state(forced))
 
     # -- what is in force ------------------------------------------------------------------
 

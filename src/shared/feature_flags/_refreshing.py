@@ -1,5 +1,6 @@
 """How ``Flags`` follow a store."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -66,6 +67,11 @@ class Refreshing:
     ) -> None:
         self.swap(document, state=state, actor=actor, reason=reason)
 
+    @property
+    def is_following(self) -> bool:
+        """Whether there is a store."""
+        return self._refresher is not None
+
     def __enter__(self) -> Self:
         return self
 
@@ -85,6 +91,17 @@ class Refreshing:
         """
         return self._refresher is not None and self._refresher.refresh()
 
+    async def arefresh(self) -> bool:
+        """As :meth:`refresh`, on a worker thread.
+
+        Example:
+            >>> import asyncio
+            >>> from shared.feature_flags import Flags
+            >>> asyncio.run(Flags({"beta": True}).arefresh())
+            False
+        """
+        return await asyncio.to_thread(self.refresh)
+
     def refresh_status(self) -> RefreshStatus:
         """Return how new what is in force is; without a store, what is declared counts as new.
 
@@ -94,6 +111,18 @@ class Refreshing:
             'none'
         """
         return RefreshStatus() if self._refresher is None else self._refresher.status()
+
+    def check(self) -> dict[str, Any]:
+        """Return how the flags are, for a health report: degraded while the store cannot be read.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> Flags({"beta": True}).check()
+            {'status': 'healthy', 'revision': 0}
+        """
+        refresher, snapshot = self._refresher, self._engine.snapshot
+        is_well = refresher is None or (snapshot.state == "live" and refresher.status().is_current)
+        return {"status": "healthy" if is_well else "degraded", "revision": snapshot.revision}
 
     def close(self) -> None:
         """Stop following the store; what is in force stays so. Safe to call twice.

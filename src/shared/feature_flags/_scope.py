@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from shared.feature_flags._outcome import Entry, Outcome
     from shared.feature_flags._snapshot import Snapshot
 
-__all__ = ["BlockState", "ambient", "block_of", "current_block", "enter_block", "leave_block", "override_of"]
+__all__ = [
+    "BlockState",
+    "ambient",
+    "block_of",
+    "current_block",
+    "enter_block",
+    "enter_block_around",
+    "leave_block",
+    "override_of",
+]
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -19,7 +28,7 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 class BlockState:
     """What is pinned and forced in a block, for one ``Flags``; blocks of others are further up."""
 
-    __slots__ = ("context", "fast", "memo", "now", "overrides", "owner", "parent", "snapshot", "who")
+    __slots__ = ("context", "fast", "flags", "memo", "now", "overrides", "owner", "parent", "snapshot", "who")
 
     def __init__(
         self,
@@ -36,6 +45,7 @@ class BlockState:
         self.overrides = overrides
         # What can be answered by the snapshot alone.
         self.fast: Mapping[str, Entry] = _NOTHING if snapshot is None or overrides else snapshot.fast
+        self.flags: Any = None  # the Flags itself, where the block is a request
         self.memo: dict[str, Outcome] = {}
         self.now: float | None = None  # read once, when a schedule first asks
         self.who: Any = None  # for whom the memo is
@@ -72,6 +82,11 @@ def leave_block(token: "Token[BlockState | None]", state: BlockState) -> None:
     except ValueError:
         if _state.get() is state:
             _state.set(state.parent)
+
+
+def enter_block_around(state: BlockState) -> None:
+    """Make what surrounds *state* the innermost block."""
+    _state.set(state.parent)
 
 
 def ambient() -> dict[str, Any]:

@@ -1,20 +1,28 @@
 """What flags tell and are told: use, exposures, events of users, changes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.feature_flags._bucket import unit_id
 from shared.feature_flags._engine import Engine
 from shared.feature_flags._events import FlagsChanged, FlagTracked
 from shared.feature_flags._scope import block_of
-from shared.feature_flags._usage import FlagUse
+from shared.feature_flags._usage import FlagUse, Meter
 from shared.runtime import Events
+
+if TYPE_CHECKING:
+    from shared.feature_flags._refresher import RefreshStatus
+    from shared.monitoring import Metrics
 
 __all__ = ["Telling"]
 
 
 class Telling:
     """The part of ``Flags`` that decides nothing."""
+
+    if TYPE_CHECKING:
+
+        def refresh_status(self) -> RefreshStatus: ...
 
     events: Events
     _engine: Engine
@@ -28,6 +36,48 @@ class Telling:
             []
         """
         return self._engine.counters.read()
+
+    def measure(self, metrics: "Metrics") -> Callable[[], None]:
+        """Show evaluations, changes and the age of what is in force in *metrics*; return what ends it.
+
+        Evaluations are counted here and handed over when metrics are collected: counting
+        costs no more than an increment.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> from shared.monitoring import Metrics
+            >>> metrics, flags = Metrics(), Flags({"beta": True})
+            >>> stop = flags.measure(metrics)
+            >>> flags.is_enabled("beta")
+            True
+            >>> stop()
+            >>> metrics.value("feature_flag_evaluations_total", {
+            ...     "feature_flag_key": "beta", "feature_flag_result_variant": "on",
+            ...     "feature_flag_result_reason": "STATIC"})
+            1.0
+        """
+        meter = Meter(self._engine.counters, metrics)
+        heard = self.events.subscribe(FlagsChanged, meter.changed)
+        age = metrics.gauge(
+            "flags_snapshot_age",
+            "Since the store last confirmed the flags in force.",
+            unit="seconds",
+            mode="max",
+        )
+
+        def look() -> None:
+            confirmed = self.refresh_status().age
+            if confirmed is not None:
+                age.set(confirmed)
+
+        remove = metrics.before_collection(look)
+
+        def stop() -> None:
+            remove()
+            heard()
+            meter.stop()
+
+        return stop
 
     def track(self, event: str, context: Any = None, *, value: float | None = None, **fields: Any) -> None:
         """Tell listeners of ``FlagTracked`` that something happened which experiments count.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from shared.runtime import after_fork_in_child
 
 if TYPE_CHECKING:
+    from shared.feature_flags._events import FlagsChanged
     from shared.monitoring import Metrics
 
 __all__ = ["Counters", "FlagUse", "Meter"]
@@ -107,6 +108,11 @@ class Meter:
                 self._told[name] = use.count
                 if more > 0:
                     self._target.evaluated(*name, count=more)
+
+    def changed(self, event: "FlagsChanged") -> None:
+        """Count a change of each flag."""
+        for key in event.keys:
+            self._target.changed(key)
 
     def stop(self) -> None:
         """Hand over what is left, and no more."""

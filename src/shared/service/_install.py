@@ -14,6 +14,7 @@ from shared.service._database import add_database
 from shared.service._edge import left_out, note_edge
 from shared.service._errors import add_error_tracking
 from shared.service._explain import Explanation, Part
+from shared.service._flags import add_flags
 from shared.service._idempotency import add_idempotency
 from shared.service._limits import add_limits
 from shared.service._observe import add_http_metrics, add_metrics, add_resilience
@@ -46,6 +47,7 @@ PARTS: Final = (
     "time_limit",
     "auth",
     "rate_limits",
+    "feature_flags",
     "errors",
     "jwks",
     "idempotency",
@@ -201,6 +203,7 @@ def _install_parts(
     pipeline = None
     auth = add_auth(app, service, authenticators)
     limits = add_limits(service)
+    flags = add_flags(service)
     if "request_layer" not in service.without:
         add_tracing(service)
         pipeline = face.install_layer(app, options, runtime=service.runtime, jobs=service.jobs)
@@ -215,6 +218,7 @@ def _install_parts(
         service.wants("request_layer", "ids, access log, headers, limits")
     service.note(auth)
     service.note(limits)
+    service.note(flags)
     if service.wants("errors", "every error leaves as an envelope or problem details"):
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")

@@ -17,6 +17,7 @@ from shared.runtime import Runtime, reset_default, use
 from shared.service._database import add_database
 from shared.service._errors import add_error_tracking
 from shared.service._explain import Explanation, Part
+from shared.service._flags import add_worker_flags, flags_scope
 from shared.service._observe import add_metrics, add_resilience
 from shared.service._probes import ProbeServer
 from shared.service._process import add_disks, add_event_loop, add_report
@@ -35,6 +36,7 @@ _PARTS = (
     "logging",
     "tracing",
     "error_tracking",
+    "feature_flags",
     "resilience",
     "metrics",
     "event_loop",
@@ -60,8 +62,8 @@ def worker(
         name: Name in logs, metrics and health.
         settings: As for :func:`~shared.service.install`.
         checks: As for :func:`~shared.service.install`.
-        without: ``"logging"``, ``"tracing"``, ``"error_tracking"``, ``"resilience"``,
-            ``"metrics"``, ``"event_loop"``, ``"database"``, ``"redis"``, ``"report"``,
+        without: ``"logging"``, ``"tracing"``, ``"error_tracking"``, ``"feature_flags"``,
+            ``"resilience"``, ``"metrics"``, ``"event_loop"``, ``"database"``, ``"redis"``, ``"report"``,
             ``"health"`` or ``"drain"`` to leave out.
         health_port: Port on all addresses for ``/health``, ``/ready`` and
             ``/live``; 0 takes a free one, None serves none.
@@ -224,6 +226,7 @@ class Worker:
                 service.lifecycle.work(context),
                 get_tracer().span(name, kind="consumer"),
                 self._counted(name),
+                flags_scope(service),
             ):
                 try:
                     yield
@@ -269,6 +272,7 @@ class Worker:
             self._take_signal(stack, service)
             add_tracing(service)
             add_error_tracking(service)
+            add_worker_flags(service)
             add_resilience(service)
             add_metrics(service)
             add_event_loop(service)

@@ -23,6 +23,7 @@ from shared.utils._timing import Timer, timed
 from shared.utils._validation import is_valid_email, is_valid_phone, is_valid_url
 
 if TYPE_CHECKING:
+    from shared.feature_flags import is_feature_enabled
     from shared.resilience import retry
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "generate_timestamp_id",
     "generate_uuid",
     "get_nested_value",
+    "is_feature_enabled",
     "is_valid_email",
     "is_valid_phone",
     "is_valid_url",
@@ -57,7 +59,7 @@ __all__ = [
     "validate_password",
 ]
 
-# The room of retry costs more to import than all of this one. Guarded: an unguarded
+# The rooms of these cost more to import than all of this one. Guarded: an unguarded
 # module __getattr__ makes type checkers accept every misspelt name of this package.
 if not TYPE_CHECKING:
 
@@ -67,6 +69,11 @@ if not TYPE_CHECKING:
 
             globals()["retry"] = retry
             return retry
+        if name == "is_feature_enabled":
+            from shared.feature_flags import is_feature_enabled
+
+            globals()["is_feature_enabled"] = is_feature_enabled
+            return is_feature_enabled
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
 

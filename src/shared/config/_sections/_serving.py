@@ -309,6 +309,9 @@ class FlagsSettings(Section):
     FLAGS_LAST_KNOWN_GOOD: str | None = setting(
         None, "Path of a file that keeps the newest flags, for a start while the store is down; none is off."
     )
+    FLAGS_STRICT: bool = setting(
+        False, "Whether asking for a flag that nobody declared is an error; else it is logged once."
+    )
     FLAGS_ENV_OVERRIDES: bool = setting(
         True,
         "Whether a variable named like a flag in capitals (ANALYTICS_ENABLED=true) wins over the store.",
