@@ -38,8 +38,19 @@ if TYPE_CHECKING:
     from shared.feature_flags._admin import FlagAdmin, FlagDifference
     from shared.feature_flags._adoption import Adoption, VariantAdoption, adoption_report, last_used
     from shared.feature_flags._adoption_log import AdoptionLog
+    from shared.feature_flags._controller import RolloutController, RolloutDecided
     from shared.feature_flags._feedback import FeedbackGiven, FeedbackLog, FeedbackSummary
+    from shared.feature_flags._guardrail import GuardrailVerdict, judge_guardrails
     from shared.feature_flags._last_known_good import LastKnownGood
+    from shared.feature_flags._outcomes import FlagOutcomes, MetricSource, VariantSample
+    from shared.feature_flags._plan import (
+        Guardrail,
+        Ramp,
+        RampState,
+        RolloutPlan,
+        RolloutStep,
+        decide_rollout,
+    )
     from shared.feature_flags._refresher import FlagRefresher, RefreshStatus
     from shared.feature_flags._store import FlagChange, FlagChanges, FlagStore
     from shared.feature_flags._store_file import FileFlagStore
@@ -78,6 +89,7 @@ __all__ = [
     "FlagFeedback",
     "FlagHistoryRecord",
     "FlagKind",
+    "FlagOutcomes",
     "FlagReason",
     "FlagRecord",
     "FlagRefresher",
@@ -91,15 +103,24 @@ __all__ = [
     "FlagUse",
     "Flags",
     "FlagsChanged",
+    "Guardrail",
+    "GuardrailVerdict",
     "LastKnownGood",
     "Layer",
     "LayeredFlagStore",
     "MemoryFlagStore",
+    "MetricSource",
     "Op",
     "Overlay",
     "Prerequisite",
+    "Ramp",
+    "RampState",
     "RedisFlagStore",
     "RefreshStatus",
+    "RolloutController",
+    "RolloutDecided",
+    "RolloutPlan",
+    "RolloutStep",
     "Rule",
     "Schedule",
     "Snapshot",
@@ -110,8 +131,10 @@ __all__ = [
     "TraceStep",
     "UnitIds",
     "VariantAdoption",
+    "VariantSample",
     "adoption_report",
     "compile_flags",
+    "decide_rollout",
     "declare_flags",
     "detail",
     "environment_overrides",
@@ -120,6 +143,7 @@ __all__ = [
     "flags_from_settings",
     "get_flags",
     "is_feature_enabled",
+    "judge_guardrails",
     "last_used",
     "on_change",
     "override",
@@ -150,21 +174,34 @@ if not TYPE_CHECKING:
         "FlagExposure": "_tables_adoption",
         "FlagFeedback": "_tables_adoption",
         "FlagHistoryRecord": "_tables",
+        "FlagOutcomes": "_outcomes",
         "FlagRecord": "_tables",
         "FlagRefresher": "_refresher",
         "FlagRevision": "_tables",
         "FlagStore": "_store",
         "FlagUsage": "_tables_adoption",
+        "Guardrail": "_plan",
+        "GuardrailVerdict": "_guardrail",
         "LastKnownGood": "_last_known_good",
         "LayeredFlagStore": "_store_layered",
         "MemoryFlagStore": "_store_memory",
+        "MetricSource": "_outcomes",
+        "Ramp": "_plan",
+        "RampState": "_plan",
         "RedisFlagStore": "_store_redis",
         "RefreshStatus": "_refresher",
+        "RolloutController": "_controller",
+        "RolloutDecided": "_controller",
+        "RolloutPlan": "_plan",
+        "RolloutStep": "_plan",
         "SqlFlagStore": "_store_sql",
         "UnitIds": "_unit_ids",
         "VariantAdoption": "_adoption",
+        "VariantSample": "_outcomes",
         "adoption_report": "_adoption",
+        "decide_rollout": "_plan",
         "flag_store": "_store_url",
+        "judge_guardrails": "_guardrail",
         "last_used": "_adoption",
     }
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from shared.feature_flags._admin_write import AdminWrites, unknown_flag
+from shared.feature_flags._admin_ramp import RampVerbs
+from shared.feature_flags._admin_write import unknown_flag
 from shared.feature_flags._forms import form_of, steps_between
 from shared.feature_flags._model import Flag, FlagDocument, Overlay
+from shared.feature_flags._plan import Ramp
 from shared.feature_flags._rules import Condition
 from shared.feature_flags._store import FlagChange, FlagChanges
 
@@ -34,7 +36,7 @@ class FlagDifference:
     fields: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-class FlagAdmin(AdminWrites):
+class FlagAdmin(RampVerbs):
     """Changes the flags of a store.
 
     A write that meets another one is decided again on what is there then, unless
@@ -238,6 +240,8 @@ class FlagAdmin(AdminWrites):
     ) -> int:
         """Make a new revision whose contents are those of *revision*; the history stays.
 
+        A rollout in steps that was under way then comes back paused.
+
         Args:
             revision: Where to go back to.
             actor: Who does it.
@@ -257,7 +261,7 @@ class FlagAdmin(AdminWrites):
             steps = steps_between(form_of(document), form_of(wanted))
             chosen = [step for step in steps if only is None or step.key in only]
             return FlagChanges(
-                {step.key: wanted.flags.get(step.key) for step in chosen if step.kind == "flag"},
+                {step.key: _at_rest(wanted.flags.get(step.key)) for step in chosen if step.kind == "flag"},
                 {step.key: wanted.segments.get(step.key) for step in chosen if step.kind == "segment"},
             )
 
@@ -308,6 +312,14 @@ class FlagAdmin(AdminWrites):
                 if _is_on(change.before):
                     return change.before
         return {}
+
+
+def _at_rest(flag: Flag | None) -> Flag | None:
+    """Return *flag* with its rollout paused: time went on, and its steps would follow at once."""
+    if flag is None or flag.ramp is None or not flag.ramp.state.is_active:
+        return flag
+    state = flag.ramp.state.moved(status="paused", reason="the flag was rolled back to this")
+    return flag.evolve(ramp=Ramp(plan=flag.ramp.plan, state=state))
 
 
 def _is_on(form: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from shared.feature_flags._part import FlagPart, own_init
+from shared.feature_flags._plan import Ramp
 from shared.feature_flags._rules import Condition, Name, Prerequisite, Rule, Salt
 
 __all__ = ["Flag", "FlagDocument", "FlagKind", "FlagType", "Overlay", "fits_flag", "type_of"]
@@ -133,6 +134,7 @@ class Flag(FlagPart):
             salt does not shuffle its units.
         rollout: Percentage of users who get ``on``, 0 to 100, after all rules; only for flags
             with such a variant.
+        ramp: A rollout in steps that is under way, and how far it has come.
 
     Raises:
         FlagDocumentError: It contradicts itself.
@@ -161,6 +163,7 @@ class Flag(FlagPart):
     expires: dt.date | None = None
     salt: Salt | None = None
     rollout: _Percent | None = None
+    ramp: Ramp | None = None
 
     @own_init
     def __init__(
@@ -184,12 +187,13 @@ class Flag(FlagPart):
         expires: Any = None,
         salt: str | None = None,
         rollout: float | None = None,
+        ramp: Any = None,
     ) -> None:
         given = {"key": key, "default": default, "type": type, "kind": kind, "variants": variants}
         given |= {"default_variant": default_variant, "off_variant": off_variant, "enabled": enabled}
         given |= {"rules": rules, "prerequisites": prerequisites, "environments": environments}
         given |= {"required": required, "owner": owner, "description": description, "tags": tags}
-        given |= {"expires": expires, "salt": salt, "rollout": rollout}
+        given |= {"expires": expires, "salt": salt, "rollout": rollout, "ramp": ramp}
         self._build(
             {name: item for name, item in given.items() if not _is_usual(name, item)}, f"flag {key!r}"
         )
