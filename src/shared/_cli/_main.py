@@ -33,6 +33,7 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "config": Verb("shared._cli._config", "check, explain and document the settings"),
         "db": Verb("shared._cli._db", "change, check and judge the schema of a database"),
         "doctor": Verb("shared._cli._doctor", "look for what is wrong with an installation and its settings"),
+        "flags": Verb("shared._cli._flags", "look at, change and clean up feature flags"),
         "health": Verb("shared._cli._health", "ask a health probe and answer by the exit code"),
         "keys": Verb("shared._cli._keys", "make, rotate and list the keys that sign tokens"),
         "token": Verb("shared._cli._token", "make a token, and look into one"),

@@ -1,4 +1,4 @@
-"""Feature flags over HTTP: evaluation for browsers.
+"""Feature flags over HTTP: evaluation for browsers, and administration for operators.
 
 The same for FastAPI, Starlette and Flask.
 
@@ -13,10 +13,18 @@ Example:
 
 from typing import Any
 
+from shared.api._flags_admin import FlagAction, FlagAdminEndpoint, admin_routes
 from shared.api._flags_mount import FlagRoute, mount
 from shared.api._flags_ofrep import CLIENT_TAG, OfrepEndpoint
 
-__all__ = ["CLIENT_TAG", "OfrepEndpoint", "add_ofrep_routes"]
+__all__ = [
+    "CLIENT_TAG",
+    "FlagAction",
+    "FlagAdminEndpoint",
+    "OfrepEndpoint",
+    "add_flag_admin_routes",
+    "add_ofrep_routes",
+]
 
 
 def add_ofrep_routes(app: Any, endpoint: OfrepEndpoint | None = None, *, prefix: str = "/ofrep/v1") -> None:
@@ -57,3 +65,37 @@ def add_ofrep_routes(app: Any, endpoint: OfrepEndpoint | None = None, *, prefix:
         ),
     ]
     mount(app, "OFREP routes", prefix, routes)
+
+
+def add_flag_admin_routes(app: Any, endpoint: FlagAdminEndpoint, *, prefix: str = "/admin") -> None:
+    """Let operators look at and change flags over HTTP. Idempotent.
+
+    | route | what it does |
+    |---|---|
+    | ``GET /admin/flags``, ``GET /admin/flags/{key}`` | every flag; one definition |
+    | ``PUT /admin/flags/{key}`` | ``{"fields": {…}, "reason": "…", "expected": 7}`` |
+    | ``POST /admin/flags/{key}/rollout`` | ``{"percent": 25, "reason": "…"}`` |
+    | ``POST /admin/flags/{key}/kill``, ``…/unkill`` | ``{"reason": "…"}`` |
+    | ``GET /admin/flags/{key}/history``, ``GET /admin/flag-history`` | ``?limit=100`` |
+    | ``POST /admin/flag-rollback`` | ``{"revision": 3, "keys": null, "reason": "…"}`` |
+
+    ``uninstall(app)`` of the framework's module takes the routes out again.
+
+    Args:
+        app: A FastAPI, Starlette or Flask application, before its first request. It must
+            authenticate: without a principal every route answers 401.
+        endpoint: What answers.
+        prefix: Where.
+
+    Raises:
+        ConfigurationError: *app* is no such application, or *prefix* no path.
+
+    Example:
+        >>> from flask import Flask
+        >>> from shared.feature_flags import FlagAdmin, Flags, MemoryFlagStore
+        >>> app = Flask("docs")
+        >>> add_flag_admin_routes(app, FlagAdminEndpoint(FlagAdmin(MemoryFlagStore()), Flags()))
+        >>> app.test_client().get("/admin/flags").status_code
+        401
+    """
+    mount(app, "flag admin routes", prefix, admin_routes(endpoint))
