@@ -117,7 +117,7 @@ def test_a_pattern_that_makes_others_hang_is_answered(pattern):
     found = compile_pattern(pattern, "re2")
 
     began = time.monotonic()
-    found("a" * 5_000 + "!")
+    found("a" * 2_000 + "!")
 
     assert time.monotonic() - began < 30
 
