@@ -15,8 +15,34 @@ from shared.feature_flags.readers._javascript import is_number
 
 Range: TypeAlias = tuple[float, float]
 Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
-Parents: TypeAlias = Callable[[Mapping[str, Any], tuple[str, ...]], str]
 Unit: TypeAlias = Callable[[Mapping[str, Any]], tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The features between the one that was asked for and the one that is evaluated.
+
+    Attributes:
+        keys: From the first on; one of them again is a circle.
+        left: How many prerequisites may still be looked at; shared by the whole evaluation.
+    """
+
+    keys: tuple[str, ...]
+    left: list[int]
+
+    def below(self, key: str) -> "Path":
+        """Return the path that *key* is the end of."""
+        return Path((*self.keys, key), self.left)
+
+    def spend(self) -> None:
+        """Count a prerequisite; past the bound the evaluation fails."""
+        self.left[0] -= 1
+        if self.left[0] < 0:
+            msg = "too many prerequisites"
+            raise ValueError(msg)
+
+
+Parents: TypeAlias = Callable[[Mapping[str, Any], Path], str]
 
 _LEAST_SUM: Final = 0.99
 _MOST_SUM: Final = 1.01
@@ -165,7 +191,7 @@ class Experiment:
 
         return admits
 
-    def run(self, context: Mapping[str, Any], above: tuple[str, ...] = ()) -> ExperimentResult:
+    def run(self, context: Mapping[str, Any], path: Path) -> ExperimentResult:
         """Return what the experiment gives to the unit of *context*."""
         if len(self._variations) < 2:
             return self._result(context)
@@ -177,7 +203,7 @@ class Experiment:
             return self._result(context)
         number, blocked = self._remembered(context)
         sticky = number >= 0
-        if not sticky and not self._may_enter(context, unit, above):
+        if not sticky and not self._may_enter(context, unit, path):
             return self._result(context)
         if self._bucket is None:
             return self._result(context)
@@ -202,10 +228,10 @@ class Experiment:
             self._remember(*unit, result.key)
         return result
 
-    def _may_enter(self, context: Mapping[str, Any], unit: str, above: tuple[str, ...]) -> bool:
+    def _may_enter(self, context: Mapping[str, Any], unit: str, path: Path) -> bool:
         if not self._admits(context, unit):
             return False
-        return self._parents is None or self._parents(context, above) == "pass"
+        return self._parents is None or self._parents(context, path) == "pass"
 
     def _remembered(self, context: Mapping[str, Any]) -> tuple[int, bool]:
         """Return the variation given before (-1 for none), and whether an old one bars the unit."""

@@ -8,6 +8,7 @@ from shared.feature_flags.readers._fnv import bucket_function
 from shared.feature_flags.readers._growthbook_experiments import (
     Experiment,
     Parents,
+    Path,
     Settings,
     filters_test,
     in_range,
@@ -15,7 +16,7 @@ from shared.feature_flags.readers._growthbook_experiments import (
 )
 from shared.feature_flags.readers._growthbook_results import ExperimentResult, FeatureResult
 
-Rule: TypeAlias = Callable[[Mapping[str, Any], tuple[str, ...]], FeatureResult | None]
+Rule: TypeAlias = Callable[[Mapping[str, Any], Path], FeatureResult | None]
 Exposed: TypeAlias = Callable[[Experiment, ExperimentResult], None]
 
 _CYCLE: Final = FeatureResult(None, "cyclicPrerequisite")
@@ -23,11 +24,10 @@ _GATE: Final = FeatureResult(None, "prerequisite")
 _UNKNOWN: Final = FeatureResult(None, "unknownFeature")
 
 
-def _nothing(_context: Mapping[str, Any], _above: tuple[str, ...]) -> None:
+def _nothing(_context: Mapping[str, Any], _path: Path) -> None:
     return None
 
 
-_MOST_DEPTH: Final = 50
 _MOST_PARENTS: Final = 1_000
 
 
@@ -57,14 +57,18 @@ class Features:
         """Return what *key* is where no context changes it."""
         return None if self._rules[key] else self._defaults[key]
 
-    def evaluate(self, key: str, context: Mapping[str, Any], above: tuple[str, ...] = ()) -> FeatureResult:
-        """Return what *key* is for *context*; *above* are the features this one is a prerequisite of."""
+    def evaluate(self, key: str, context: Mapping[str, Any], path: Path | None = None) -> FeatureResult:
+        """Return what *key* is for *context*; *path* leads from the feature that was asked for.
+
+        Raises:
+            ValueError: The prerequisites branch without end.
+        """
         default = self._defaults.get(key)
         if default is None:
             return _UNKNOWN
-        if key in above:
+        if path is not None and key in path.keys:
             return _CYCLE
-        here = (*above, key)
+        here = (path or Path((), [_MOST_PARENTS])).below(key)
         for rule in self._rules[key]:
             result = rule(context, here)
             if result is not None:
@@ -74,6 +78,10 @@ class Features:
     def experiment(self, given: Mapping[str, Any], key: str, feature: str | None) -> Experiment:
         """Compile an experiment."""
         return Experiment(given, key, feature, self._settings, self._parents(given.get("parentConditions")))
+
+    def run(self, experiment: Experiment, context: Mapping[str, Any]) -> ExperimentResult:
+        """Run an experiment that stands on its own."""
+        return experiment.run(context, Path((), [_MOST_PARENTS]))
 
     def _rule(self, key: str, rule: Mapping[str, Any]) -> Rule | None:
         decide = self._force(key, rule) if "force" in rule else self._experiment(key, rule)
@@ -85,13 +93,13 @@ class Features:
         if parents is None:
             if test is always:
                 return chosen
-            return lambda context, above: chosen(context, above) if test(context) else None
+            return lambda context, path: chosen(context, path) if test(context) else None
 
-        def gated(context: Mapping[str, Any], above: tuple[str, ...]) -> FeatureResult | None:
-            verdict = parents(context, above)
+        def gated(context: Mapping[str, Any], path: Path) -> FeatureResult | None:
+            verdict = parents(context, path)
             if verdict != "pass":
                 return {"gate": _GATE, "cycle": _CYCLE}.get(verdict)
-            return chosen(context, above) if test(context) else None
+            return chosen(context, path) if test(context) else None
 
         return gated
 
@@ -108,7 +116,7 @@ class Features:
         coverage: Any = rule.get("coverage")
         span: Any = rule.get("range")
         if coverage is None and span is None:
-            return lambda _context, _above: result
+            return lambda _context, _path: result
         bucket = bucket_function(str(rule.get("seed") or key), rule.get("hashVersion") or 1)
         if bucket is None or (span is None and coverage <= 0):
             return None
@@ -118,7 +126,7 @@ class Features:
         limits = (span[0], span[1]) if span is not None else (0.0, coverage)
         place = bucket
 
-        def included(context: Mapping[str, Any], _above: tuple[str, ...]) -> FeatureResult | None:
+        def included(context: Mapping[str, Any], _path: Path) -> FeatureResult | None:
             found = unit(context)[1]
             return result if found and in_range(place(found), limits) else None
 
@@ -136,8 +144,8 @@ class Features:
         experiment = self.experiment(own, str(rule.get("key") or key), key)
         rule_id, exposed = rule.get("id"), self._exposed
 
-        def run(context: Mapping[str, Any], above: tuple[str, ...]) -> FeatureResult | None:
-            result = experiment.run(context, above)
+        def run(context: Mapping[str, Any], path: Path) -> FeatureResult | None:
+            result = experiment.run(context, path)
             if result.in_experiment and result.hash_used:
                 exposed(experiment, result)
             if not result.in_experiment or result.passthrough:
@@ -162,11 +170,10 @@ class Features:
             if parent.get("id") is not None
         ]
 
-        def parents(context: Mapping[str, Any], above: tuple[str, ...]) -> str:
-            if len(above) > _MOST_DEPTH:
-                return "cycle"
+        def parents(context: Mapping[str, Any], path: Path) -> str:
             for key, test, otherwise in compiled:
-                found = self.evaluate(key, context, above)
+                path.spend()
+                found = self.evaluate(key, context, path)
                 if found.source == "cyclicPrerequisite":
                     return "cycle"
                 if test is not None and not test({"value": found.value}):

@@ -113,9 +113,9 @@ class GrowthBookReader(Reader):
         given = checked_experiment(experiment)
         made = self._features.experiment(given, str(given["key"]), None)
         try:
-            result = made.run(_NOTHING if context is None else context)
+            result = self._features.run(made, _NOTHING if context is None else context)
         except Exception:  # noqa: BLE001 (as above)
-            return made.run(_NOTHING)
+            return self._features.run(made, _NOTHING)
         if result.in_experiment and result.hash_used:
             self._exposed(made, result)
         return result
