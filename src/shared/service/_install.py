@@ -21,6 +21,7 @@ from shared.service._observe import add_http_metrics, add_metrics, add_resilienc
 from shared.service._process import add_disks, add_event_loop, add_report
 from shared.service._redis import add_redis
 from shared.service._service import Service
+from shared.service._storage import add_storage
 from shared.service._tracing import add_tracing
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ PARTS: Final = (
     "event_loop",
     "database",
     "redis",
+    "storage",
     "report",
     "health",
     "drain",
@@ -236,6 +238,7 @@ def _install_parts(
     add_disks(service)
     add_database(service)
     add_redis(service)
+    add_storage(service)
     add_report(service)
     if service.wants("health", "health, readiness and liveness probes"):
         _add_health(app, service, face)

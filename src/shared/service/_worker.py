@@ -23,6 +23,7 @@ from shared.service._probes import ProbeServer
 from shared.service._process import add_disks, add_event_loop, add_report
 from shared.service._redis import add_redis
 from shared.service._service import Service
+from shared.service._storage import add_storage
 from shared.service._tracing import add_tracing
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _PARTS = (
     "event_loop",
     "database",
     "redis",
+    "storage",
     "report",
     "health",
     "drain",
@@ -63,7 +65,7 @@ def worker(
         settings: As for :func:`~shared.service.install`.
         checks: As for :func:`~shared.service.install`.
         without: ``"logging"``, ``"tracing"``, ``"error_tracking"``, ``"feature_flags"``,
-            ``"resilience"``, ``"metrics"``, ``"event_loop"``, ``"database"``, ``"redis"``, ``"report"``,
+            ``"resilience"``, ``"metrics"``, ``"event_loop"``, ``"database"``, ``"redis"``, ``"storage"``, ``"report"``,
             ``"health"`` or ``"drain"`` to leave out.
         health_port: Port on all addresses for ``/health``, ``/ready`` and
             ``/live``; 0 takes a free one, None serves none.
@@ -279,6 +281,7 @@ class Worker:
             add_disks(service)
             add_database(service)
             add_redis(service)
+            add_storage(service)
             add_report(service)
             self._serve_probes(stack, service)
             service.start()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from shared.auth import Principal
     from shared.cache import Cache
     from shared.config import ConnectionUrl, Settings
+    from shared.integrations.storage import Storage
     from shared.resilience.testing import Chaos
     from shared.runtime import Runtime
     from shared.testing._client import ApiClient
@@ -67,6 +68,7 @@ __all__ = [
     "shared_redis_client",
     "shared_runtime",
     "shared_settings",
+    "shared_storage",
 ]
 
 
@@ -373,3 +375,19 @@ def shared_cache(shared_runtime: "Runtime") -> "Iterator[Cache]":
 
     with Cache() as cache, shared_runtime.override(Cache, cache):
         yield cache
+
+
+@pytest.fixture
+def shared_storage(shared_runtime: "Runtime") -> "Iterator[Storage]":
+    """A storage in memory that ``get_storage()`` uses for the length of the test.
+
+    Example:
+        >>> def test_a_receipt_is_kept(shared_storage):
+        ...     from shop import pay
+        ...     pay("order-7")
+        ...     assert shared_storage.get("receipts/order-7.txt").startswith(b"Receipt")
+    """
+    from shared.integrations.storage import Storage
+
+    with Storage() as storage, shared_runtime.override(Storage, storage):
+        yield storage

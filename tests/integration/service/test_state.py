@@ -300,3 +300,24 @@ def test_a_redis_nobody_has_set_is_no_check(make_app, shared_client):
 
     assert explain(app).part("redis").enabled is False
     assert "redis" not in checks_of(shared_client(app))
+
+
+def test_a_directory_of_objects_is_watched(make_app, shared_client, tmp_path):
+    settings = Settings(
+        STORAGE_URL=f"file://{tmp_path}/objects",
+        ENVIRONMENT="testing",
+        HEALTH_DETAILS="always",
+        HEALTH_CACHE_SECONDS=0,
+    )
+    client = shared_client(install(make_app(), settings))
+
+    assert checks_of(client)["storage"]["status"] == "healthy"
+    (tmp_path / "objects").rename(tmp_path / "elsewhere")
+    assert checks_of(client)["storage"]["status"] == "unhealthy"
+
+
+def test_a_storage_in_memory_is_no_check(make_app, shared_client):
+    app = install(make_app(), Settings(ENVIRONMENT="testing"))
+
+    assert explain(app).part("storage").enabled is False
+    assert "storage" not in checks_of(shared_client(app))

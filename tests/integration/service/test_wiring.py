@@ -353,7 +353,7 @@ def test_spans_go_to_opentelemetry_where_the_process_has_configured_it(monkeypat
     assert call.parent.span_id == task.get_span_context().span_id
 
 
-@pytest.mark.parametrize("part", ["tracing", "event_loop", "report", "redis", "database"])
+@pytest.mark.parametrize("part", ["tracing", "event_loop", "report", "redis", "storage", "database"])
 def test_each_part_can_be_left_out_of_a_worker(part):
     with worker("billing", without=["logging", part]) as billing:
         assert billing.explain().part(part).reason == f"without={part!r}"

@@ -77,6 +77,14 @@ def test_cache_of_the_test_is_the_one_that_decorated_functions_use(shared_cache)
     assert (found, get_cache() is shared_cache, shared_cache.stats().loads) == ([8, 8], True, 1)
 
 
+def test_storage_of_the_test_is_that_of_the_runtime(shared_storage):
+    from shared.integrations.storage import get_storage
+
+    get_storage().put("a.txt", b"1")
+
+    assert (get_storage() is shared_storage, shared_storage.get("a.txt")) == (True, b"1")
+
+
 def test_log_capture_sees_loggers_made_before(log_capture):
     _early.info("hello", n=1)
 

@@ -8,6 +8,12 @@ from shared.integrations.storage._accessors import get_storage, storage_from_set
 from shared.integrations.storage._content_type import sniff_content_type
 from shared.integrations.storage._core import PutOptionValues
 from shared.integrations.storage._download import AsyncDownload, Download
+from shared.integrations.storage._images import (
+    ImageOptimizer,
+    ImageOptionValues,
+    OptimizedImage,
+    optimize_image,
+)
 from shared.integrations.storage._keys import check_key, check_prefix, safe_key
 from shared.integrations.storage._model import ObjectPage, ObjectSummary, StoredObject
 from shared.integrations.storage._options import StorageOptions, StorageOptionValues
@@ -18,8 +24,11 @@ __all__ = [
     "AsyncDownload",
     "AsyncStorage",
     "Download",
+    "ImageOptimizer",
+    "ImageOptionValues",
     "ObjectPage",
     "ObjectSummary",
+    "OptimizedImage",
     "PutOptionValues",
     "Storage",
     "StorageOptionValues",
@@ -28,6 +37,7 @@ __all__ = [
     "check_key",
     "check_prefix",
     "get_storage",
+    "optimize_image",
     "safe_key",
     "sniff_content_type",
     "storage_from_settings",

@@ -163,6 +163,8 @@ def _of_transport(text: str, where: str, key: str | None, code: str, status: int
     lower = text.lower()
     if "timedout" in lower or "timed out" in lower or "timeout" in lower.partition("debug source")[0]:
         return DeadlineExceededError(f"{where} did not answer in time")
+    if "configured region" in lower:  # a redirection that names no place
+        return ConfigurationError(f"{where}: {_WRONG_PLACE['PermanentRedirect']}")
     if _without_credentials(lower):
         return ConfigurationError(f"{where}: no credentials were found; set them, or run with a role")
     if "kind: connect" in lower or "error sending request" in lower:

@@ -179,7 +179,11 @@ class LocalBackend:
                 os.utime(file, ns=(moment, moment))
                 status = os.fstat(file)
                 write_meta(root, key, status, attributes, fsync=self._fsync)
-                os.rename(temporary, name, src_dir_fd=root, dst_dir_fd=folder)
+                try:
+                    os.rename(temporary, name, src_dir_fd=root, dst_dir_fd=folder)
+                except OSError:
+                    remove_meta(root, key, status)
+                    raise
                 if self._fsync:
                     os.fsync(folder)
                 if old is not None and version_of(old) != version_of(status):
@@ -295,8 +299,12 @@ class LocalBackend:
         """Make what is needed, and clear away what a crash has left; once."""
         if self._ready:
             return
-        for part in (_TMP, f"{OWN}/{META}", f"{OWN}/locks"):
-            (self._root / part).mkdir(parents=True, exist_ok=True)
+        try:
+            for part in (_TMP, f"{OWN}/{META}", f"{OWN}/locks"):
+                (self._root / part).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, FileNotFoundError) as exc:
+            msg = f"the storage directory {self._root} cannot be made: something else is in its place"
+            raise ConfigurationError(msg) from exc
         self._sweep()
         self._ready = True
 
