@@ -65,8 +65,8 @@ def worker(
         settings: As for :func:`~shared.service.install`.
         checks: As for :func:`~shared.service.install`.
         without: ``"logging"``, ``"tracing"``, ``"error_tracking"``, ``"feature_flags"``,
-            ``"resilience"``, ``"metrics"``, ``"event_loop"``, ``"database"``, ``"redis"``, ``"storage"``, ``"report"``,
-            ``"health"`` or ``"drain"`` to leave out.
+            ``"resilience"``, ``"metrics"``, ``"event_loop"``, ``"database"``, ``"redis"``, ``"storage"``,
+            ``"report"``, ``"health"`` or ``"drain"`` to leave out.
         health_port: Port on all addresses for ``/health``, ``/ready`` and
             ``/live``; 0 takes a free one, None serves none.
 
