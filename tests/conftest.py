@@ -1,8 +1,18 @@
 """For every test: the library's own plugin, loaded where coverage can see it, and no traces left."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shared.context import current_context
+
+# No clock decides: the machine may be busy.
+settings.register_profile(
+    "untimed",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("untimed")
 
 pytest_plugins = ["pytester", "shared.testing.plugin"]
 
