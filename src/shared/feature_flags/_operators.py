@@ -195,7 +195,7 @@ def _between(value: Any) -> _ValueTest:
         raise ValueError(msg)
     low, high = map(_number, value)
     if high < low:
-        msg = "the second number is below the first"
+        msg = "two numbers, the smaller one first, expected"
         raise ValueError(msg)
     return lambda found: _is_number(found) and bool(low <= found <= high)
 
