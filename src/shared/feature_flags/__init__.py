@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from shared.feature_flags._feedback import FeedbackGiven, FeedbackLog, FeedbackSummary
     from shared.feature_flags._guardrail import GuardrailVerdict, judge_guardrails
     from shared.feature_flags._last_known_good import LastKnownGood
+    from shared.feature_flags._notify import FlagChangeNotifier
     from shared.feature_flags._outcomes import FlagOutcomes, MetricSource, VariantSample
     from shared.feature_flags._plan import (
         Guardrail,
@@ -81,6 +82,7 @@ __all__ = [
     "FlagAdmin",
     "FlagBlock",
     "FlagChange",
+    "FlagChangeNotifier",
     "FlagChanges",
     "FlagDifference",
     "FlagDocument",
@@ -169,6 +171,7 @@ if not TYPE_CHECKING:
         "FileFlagStore": "_store_file",
         "FlagAdmin": "_admin",
         "FlagChange": "_store",
+        "FlagChangeNotifier": "_notify",
         "FlagChanges": "_store",
         "FlagDifference": "_admin",
         "FlagExposure": "_tables_adoption",

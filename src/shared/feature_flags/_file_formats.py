@@ -160,8 +160,14 @@ def _parse_yaml(text: str) -> Any:
 
 
 def _dump_yaml(form: Form) -> str:
-    text = _yaml().safe_dump({"schema": 1, **form}, sort_keys=False, allow_unicode=True, width=100)
-    return str(text)
+    whole = {"schema": 1, **form}
+
+    def dump(*, plain: bool) -> str:
+        return str(_yaml().safe_dump(whole, sort_keys=False, allow_unicode=plain, width=100))
+
+    text = dump(plain=True)
+    # A next-line character in a plain text is folded to a space: escaped, it is not.
+    return text if _parse_yaml(text) == whole else dump(plain=False)
 
 
 def _yaml() -> Any:

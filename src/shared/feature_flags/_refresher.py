@@ -6,8 +6,8 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from shared.errors import ConfigurationError, InvalidArgumentError, SharedError
@@ -38,6 +38,7 @@ class RefreshStatus:
         failures: Looks in a row that failed.
         error: Why the newest look failed; None when it did not.
         cause: ``unavailable``, ``refused`` (a bad document) or ``empty`` (it lost what it held).
+        failed: Looks that failed since the beginning, by cause.
 
     Example:
         >>> RefreshStatus(revision=3, source="store", age=0.5).is_current
@@ -50,6 +51,7 @@ class RefreshStatus:
     failures: int = 0
     error: str | None = None
     cause: Literal["unavailable", "refused", "empty"] | None = None
+    failed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_current(self) -> bool:
@@ -132,6 +134,7 @@ class FlagRefresher:
         self._refused: int | None = None
         self._began = False
         self._failures = 0
+        self._failed = dict.fromkeys(("unavailable", "refused", "empty"), 0)
         self._error: str | None = None
         self._cause: Literal["unavailable", "refused", "empty"] | None = None
         self._thread: threading.Thread | None = None
@@ -184,7 +187,10 @@ class FlagRefresher:
         """Return how new what is in force is."""
         confirmed = self._confirmed_at
         age = None if confirmed is None else max(0.0, self._clock() - confirmed)
-        return RefreshStatus(self._revision, self._source, age, self._failures, self._error, self._cause)
+        failed = dict(self._failed)
+        return RefreshStatus(
+            self._revision, self._source, age, self._failures, self._error, self._cause, failed
+        )
 
     def close(self) -> None:
         """End the thread; what is in force stays so. The store is not closed. Safe to call twice."""
@@ -283,6 +289,7 @@ class FlagRefresher:
         shown = str(error) if isinstance(error, (SharedError, str)) else type(error).__name__
         is_new = (cause, shown) != (self._cause, self._error)
         self._failures += 1
+        self._failed[cause] += 1
         self._error, self._cause = shown, cause
         if is_new:
             _log.warning("flags stay as they are: %s", shown, extra={"cause": cause})

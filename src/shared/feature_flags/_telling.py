@@ -65,10 +65,16 @@ class Telling:
             mode="max",
         )
 
+        failures = metrics.counter("flags_refresh_failures", "Looks at the store that failed.", ("cause",))
+        told: dict[str, int] = {}
+
         def look() -> None:
-            confirmed = self.refresh_status().age
-            if confirmed is not None:
-                age.set(confirmed)
+            status = self.refresh_status()
+            if status.age is not None:
+                age.set(status.age)
+            for cause, count in status.failed.items():
+                failures.labels(cause).inc(max(0, count - told.get(cause, 0)))
+                told[cause] = count
 
         remove = metrics.before_collection(look)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from shared.monitoring import SLO, Alert, FileLeaderLock, LeaseLeaderLock, Metrics, Notifier
     from shared.service._service import Service
 
-__all__ = ["add_alerts"]
+__all__ = ["add_alerts", "leader_of"]
 
 _DOES: Final = "alerts looked at by the service itself; health told when it changes"
 _SHOWN: Final = ("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "ALERT_INTERVAL_SECONDS")
@@ -30,7 +30,7 @@ def add_alerts(service: "Service", given: "Iterable[Alert | SLO]") -> None:
     metrics = service.runtime.find(Metrics)
     if metrics is None:
         raise ConfigurationError("alerts are judged by the metrics: switch METRICS_ENABLED on, or give none")
-    leader = _leader(service, metrics)
+    leader = leader_of(service, metrics, "alerts")
     evaluator = AlertEvaluator(
         alerts,
         metrics=metrics,
@@ -66,34 +66,35 @@ def _notifiers(service: "Service") -> "list[Notifier]":
     return [log_notifier, WebhookNotifier(str(section.ALERT_WEBHOOK_URL), secret=secret)]
 
 
-def _leader(service: "Service", metrics: "Metrics") -> "_GroupLeader | LeaseLeaderLock":
+def leader_of(service: "Service", metrics: "Metrics | None", what: str) -> "_GroupLeader | LeaseLeaderLock":
     """Return who tells: one process of the fleet where a Redis is set, else one of this machine."""
     from shared.cache import Lock, is_redis_url, lock_store
     from shared.monitoring import LeaseLeaderLock
 
     url = service.settings.redis.url
     if url is None or not is_redis_url(str(url)):
-        return _GroupLeader(metrics)
-    lock = Lock(f"alerts:{service.settings.app.SERVICE_NAME}", store=lock_store(str(url)))
+        return _GroupLeader(metrics, what)
+    lock = Lock(f"{what}:{service.settings.app.SERVICE_NAME}", store=lock_store(str(url)))
     return LeaseLeaderLock(lock)
 
 
 class _GroupLeader:
     """The first of the processes that share the metrics; a process without others leads itself."""
 
-    def __init__(self, metrics: "Metrics") -> None:
+    def __init__(self, metrics: "Metrics | None", what: str) -> None:
         self._metrics = metrics
+        self._what = what
         self._lock: FileLeaderLock | None = None
 
     def acquire(self) -> bool:
         """Return whether this process tells."""
         if self._lock is None:
-            folder = self._metrics.directory
+            folder = None if self._metrics is None else self._metrics.directory
             if folder is None:
                 return True
             from shared.monitoring import FileLeaderLock
 
-            self._lock = FileLeaderLock(folder / "alerts.leader")
+            self._lock = FileLeaderLock(folder / f"{self._what}.leader")
         return self._lock.acquire()
 
     def close(self) -> None:

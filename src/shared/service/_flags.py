@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.api import Job
 from shared.logging import get_logger
+from shared.service._alerts import leader_of
 from shared.service._explain import Part
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FLAGS", "add_flags", "flags_scope"]
 
-FLAGS: Final = "feature flags stay the same for the length of a request; changes logged"
+FLAGS: Final = (
+    "feature flags stay the same for the length of a request; changes logged, and told to the webhook"
+)
 _SETTINGS: Final = (
     "FLAGS_STORE_URL",
     "FLAGS_FILE",
@@ -95,13 +98,39 @@ def _begin(service: "Service") -> "Callable[[], None] | None":
         )
 
     unsubscribe = service.runtime.events.subscribe(FlagsChanged, changed)
+    stop_telling = _tell_changes(service)
     watched = flags.is_following
     if watched:
         service.health.add("feature_flags", flags.check, critical=False)
 
     def end() -> None:
         unsubscribe()
+        stop_telling()
         if watched:
             service.health.remove("feature_flags")
 
     return end
+
+
+def _tell_changes(service: "Service") -> "Callable[[], None]":
+    """Post changes, signed, to the webhook of the alerts where there is one; by one process of the fleet."""
+    section = service.settings.monitoring
+    if section.ALERT_WEBHOOK_URL is None or section.ALERT_WEBHOOK_SECRET is None:
+        return lambda: None
+    from shared.feature_flags import FlagChangeNotifier
+    from shared.monitoring import Metrics, WebhookNotifier
+
+    secret = section.ALERT_WEBHOOK_SECRET.get_secret_value()
+    leader = leader_of(service, service.runtime.find(Metrics), "flag-changes")
+    notifier = FlagChangeNotifier(
+        WebhookNotifier(str(section.ALERT_WEBHOOK_URL), secret=secret),
+        service=service.settings.app.SERVICE_NAME,
+        leader=leader,
+        events=service.runtime.events,
+    )
+
+    def stop() -> None:
+        notifier.close()
+        leader.close()
+
+    return stop
