@@ -81,7 +81,7 @@ def leader_of(service: "Service", metrics: "Metrics | None", what: str) -> "_Gro
 class _GroupLeader:
     """The first of the processes that share the metrics; a process without others leads itself."""
 
-    def __init__(self, metrics: "Metrics | None", what: str) -> None:
+    def __init__(self, metrics: "Metrics | None", what: str = "alerts") -> None:
         self._metrics = metrics
         self._what = what
         self._lock: FileLeaderLock | None = None
