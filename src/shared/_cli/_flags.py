@@ -107,6 +107,21 @@ def _rollout(parser: argparse.ArgumentParser) -> None:
     _expecting(parser)
 
 
+def _ramp(parser: argparse.ArgumentParser) -> None:
+    _key(parser)
+    parser.add_argument(
+        "plan", nargs="?", metavar="PLAN", help="file with the plan: .json, .yaml or .toml; none: show it"
+    )
+    steps = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("pause", "let it stand where it is"),
+        ("resume", "go on with it"),
+        ("stop", "forget the plan; the percentage stays"),
+    ):
+        steps.add_argument(f"--{name}", dest="step", action="store_const", const=name, help=text)
+    _expecting(parser)
+
+
 def _history(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", nargs="?", metavar="KEY", help="only of this flag")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="how many changes (50)")
@@ -184,6 +199,7 @@ _COMMANDS: Final[dict[str, _Command]] = {
     "explain": _Command(_READ, "tell step by step what a flag comes to, and why", _explain),
     "set": _Command(_WRITE, "define a flag, or change fields of one", _set),
     "rollout": _Command(_WRITE, "change the percentage of a flag", _rollout),
+    "ramp": _Command(_WRITE, "begin a rollout in steps, with guardrails, or look at one", _ramp),
     "kill": _Command(_WRITE, "switch a flag off everywhere", _key),
     "unkill": _Command(_WRITE, "switch a killed flag on again", _key),
     "history": _Command(_READ, "list what was changed, by whom and why", _history),

@@ -3,21 +3,22 @@
 import argparse
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared._cli._flags import parts_of
 from shared._cli._flags_read import shown_changes
 from shared._cli._flags_store import Desk, opened, read_file
-from shared._cli._main import OK
+from shared._cli._main import FOUND, OK
 from shared._cli._output import answer
-from shared.errors import ValidationError
+from shared.errors import ConfigurationError, MissingDependencyError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.feature_flags import FlagAdmin
 
-__all__ = ["run_import", "run_kill", "run_rollback", "run_rollout", "run_set", "run_unkill"]
+__all__ = ["run_import", "run_kill", "run_ramp", "run_rollback", "run_rollout", "run_set", "run_unkill"]
 
 
 def run_set(args: argparse.Namespace) -> int:
@@ -25,7 +26,7 @@ def run_set(args: argparse.Namespace) -> int:
     from shared.feature_flags import Flag
 
     fields = dict(parts_of(each, "a field") for each in args.fields)
-    known = sorted(set(Flag.model_fields) - {"key"})
+    known = sorted(set(Flag.model_fields) - {"key", "ramp"})
     for name in fields:
         if name not in known:
             msg = f"a flag has no field {name[:40]!r} (known: {', '.join(known)})"
@@ -48,6 +49,75 @@ def run_rollout(args: argparse.Namespace) -> int:
             args.key, args.percent, **who, environment=args.environment, expected=args.expected
         ),
     )
+
+
+def run_ramp(args: argparse.Namespace) -> int:
+    """Begin a rollout in steps, or pause, resume, stop or show the one under way."""
+    if args.step is not None:
+        verbs: dict[str, tuple[str, str]] = {
+            "pause": ("rollout paused", "pause"),
+            "resume": ("rollout goes on", "resume"),
+            "stop": ("rollout plan forgotten", "stop"),
+        }
+        done, name = verbs[args.step]
+        return _change(args, done, lambda admin, who: getattr(admin, name)(args.key, **who))
+    if args.plan is None:
+        return _show_ramp(args)
+    from shared.feature_flags import RolloutPlan
+
+    plan = RolloutPlan.from_dict(_plan_data(args.plan))
+    steps = " -> ".join(f"{step.percent:g} %" for step in plan.steps)
+    done = f"rollout {steps} begins; a controller takes the steps"
+    return _change(args, done, lambda admin, who: admin.ramp(args.key, plan, **who, expected=args.expected))
+
+
+def _show_ramp(args: argparse.Namespace) -> int:
+    with opened(args) as desk:
+        flag = desk.merged().flags.get(args.key)
+    if flag is None or flag.ramp is None:
+        answer(args, {"ramp": None}, f"flag {args.key!r} has no rollout plan")
+        return FOUND
+    state, plan = flag.ramp.state, flag.ramp.plan
+    text = f"{args.key}: {state.status.replace('_', ' ')} at {state.percent:g} %, "
+    text += f"step {state.step + 1} of {len(plan.steps)}" + (f": {state.reason}" if state.reason else "")
+    answer(args, {"ramp": flag.ramp.to_dict()}, text)
+    return OK
+
+
+def _plan_data(path: str) -> dict[str, Any]:
+    """Return what a file of a plan says, by its ending: JSON, TOML or YAML.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        data = _parser(file.suffix.lower())(text)
+    except (OSError, MissingDependencyError):
+        raise
+    except Exception as exc:  # parsers raise what they like
+        msg = f"{path}: cannot be read as a plan: {type(exc).__name__}"
+        raise ConfigurationError(msg) from exc
+    if not isinstance(data, dict):
+        msg = f"{path}: a plan is a mapping with steps"
+        raise ConfigurationError(msg)
+    return data
+
+
+def _parser(ending: str) -> "Callable[[str], Any]":
+    if ending == ".json":
+        return json.loads
+    if ending == ".toml":
+        import tomllib
+
+        return tomllib.loads
+    try:
+        import yaml
+    except ImportError as exc:
+        raise MissingDependencyError("yaml", extra="yaml") from exc
+    found: Callable[[str], Any] = yaml.safe_load
+    return found
 
 
 def run_kill(args: argparse.Namespace) -> int:

@@ -292,7 +292,7 @@ class _Body:
         value = self._data.get("fields")
         if not isinstance(value, dict) or not value:
             raise ValidationError("fields: expected an object with fields of a flag")
-        known = set(Flag.model_fields) - {"key"}
+        known = set(Flag.model_fields) - {"key", "ramp"}
         unknown = sorted(set(value) - known)
         if unknown:
             msg = f"fields.{unknown[0][:80]}: a flag has no such field (known: {', '.join(sorted(known))})"

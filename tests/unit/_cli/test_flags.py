@@ -260,6 +260,62 @@ def test_who_changes_it_is_the_user_of_the_machine(flags, store):
     assert store.history()[0].actor.startswith("cli")
 
 
+# --- rollouts in steps --------------------------------------------------------------------------
+
+PLAN = {"steps": [{"percent": 25}, {"percent": 100, "after": 3600}], "on_breach": "rollback"}
+FILES = {
+    "plan.json": json.dumps(PLAN),
+    "plan.yaml": "steps:\n- percent: 25\n- {percent: 100, after: 3600}\non_breach: rollback\n",
+    "plan.toml": 'on_breach = "rollback"\nsteps = [{percent = 25}, {percent = 100, after = 3600}]\n',
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_rollout_in_steps_begins(flags, text, store, tmp_path, name):
+    (tmp_path / name).write_text(FILES[name])
+
+    flags("ramp", "menu", name, "--reason", "go")
+
+    assert [step.percent for step in store.load().flags["menu"].ramp.plan.steps] == [25, 100]
+    assert flags("ramp", "menu")["ramp"]["plan"]["steps"][0]["percent"] == 25
+    assert text("ramp", "menu") == (0, "menu: running at 0 %, step 0 of 2: go\n")
+
+
+def test_a_rollout_is_paused_resumed_and_stopped(flags, text, store, tmp_path):
+    (tmp_path / "plan.json").write_text(FILES["plan.json"])
+    flags("ramp", "menu", "plan.json")
+
+    flags("ramp", "menu", "--pause", "--reason", "holiday")
+    assert text("ramp", "menu")[1].startswith("menu: paused at 0 %")
+    flags("ramp", "menu", "--resume")
+    assert store.load().flags["menu"].ramp.state.status == "running"
+    flags("ramp", "menu", "--stop")
+    assert store.load().flags["menu"].ramp is None
+
+
+def test_without_a_plan_there_is_nothing_to_show_or_pause(text):
+    assert text("ramp", "menu") == (1, "flag 'menu' has no rollout plan\n")
+    assert text("ramp", "menu", "--pause")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.json", "{"),
+        ("p.json", "[]"),
+        ("p.yaml", "steps: ["),
+        ("p.toml", "steps"),
+        ("p.json", '{"steps": []}'),
+    ],
+)
+def test_a_plan_that_cannot_be_read_changes_nothing(text, store, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+
+    assert text("ramp", "menu", name)[0] == 2
+    assert text("ramp", "menu", "nowhere.json")[0] == 2
+    assert store.revision() == 0
+
+
 # --- history ----------------------------------------------------------------------------------
 
 
