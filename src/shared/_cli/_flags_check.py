@@ -157,9 +157,12 @@ def run_adoption(args: argparse.Namespace) -> int:
 
 
 def _adoption_lines(found: "Adoption") -> list[str]:
-    rate = "" if found.rate is None else f" ({found.rate:.1%})"
+    rate = "" if found.rate in (None, 1.0) else f" ({found.rate:.1%})"
+    share = (
+        "" if found.share is None else f", {found.share:.1%} of {counted(found.evaluations, 'evaluation')}"
+    )
     liked = "" if found.score is None else f", score {found.score:.2f} of {counted(found.answers, 'answer')}"
-    head = f"{found.flag}: {found.enabled} of {counted(found.exposed, 'unit')} have it{rate}{liked}"
+    head = f"{found.flag}: {found.enabled} of {counted(found.exposed, 'unit')} have it{rate}{share}{liked}"
     return [
         head,
         *(

@@ -37,6 +37,12 @@ from shared.feature_flags._usage import FlagUse
 if TYPE_CHECKING:
     from shared.feature_flags._admin import FlagAdmin, FlagDifference
     from shared.feature_flags._adoption import Adoption, VariantAdoption, adoption_report, last_used
+    from shared.feature_flags._adoption_accessors import (
+        afeedback,
+        feedback,
+        get_adoption_log,
+        get_feedback_log,
+    )
     from shared.feature_flags._adoption_log import AdoptionLog
     from shared.feature_flags._controller import RolloutController, RolloutDecided
     from shared.feature_flags._feedback import FeedbackGiven, FeedbackLog, FeedbackSummary
@@ -135,14 +141,18 @@ __all__ = [
     "VariantAdoption",
     "VariantSample",
     "adoption_report",
+    "afeedback",
     "compile_flags",
     "decide_rollout",
     "declare_flags",
     "detail",
     "environment_overrides",
     "explain",
+    "feedback",
     "flag_store",
     "flags_from_settings",
+    "get_adoption_log",
+    "get_feedback_log",
     "get_flags",
     "is_feature_enabled",
     "judge_guardrails",
@@ -202,8 +212,12 @@ if not TYPE_CHECKING:
         "VariantAdoption": "_adoption",
         "VariantSample": "_outcomes",
         "adoption_report": "_adoption",
+        "afeedback": "_adoption_accessors",
         "decide_rollout": "_plan",
+        "feedback": "_adoption_accessors",
         "flag_store": "_store_url",
+        "get_adoption_log": "_adoption_accessors",
+        "get_feedback_log": "_adoption_accessors",
         "judge_guardrails": "_guardrail",
         "last_used": "_adoption",
     }

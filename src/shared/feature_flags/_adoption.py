@@ -52,18 +52,21 @@ class Adoption:
 
     Attributes:
         flag: Its key.
-        exposed: Units that were shown any variant.
+        exposed: Units that were given a variant by a split; of a percentage rollout, those
+            inside of it.
         enabled: Of those, the ones that were shown a variant with the feature.
-        rate: *enabled* by *exposed*; None before anybody was exposed.
+        rate: *enabled* by *exposed*: for experiments; None before anybody was exposed.
         evaluations: Of all variants.
+        share: Of the evaluations, the part that came to a variant with the feature: for
+            rollouts; None without evaluations.
         last_evaluated: When; None when never.
         score: Mean of the scores given to variants with the feature; None without any.
         answers: Units that gave feedback on any variant.
         variants: One by one, by name.
 
     Example:
-        >>> Adoption("new_menu", 1000, 250, 0.25, 40_000, None, 4.4, 31, ()).rate
-        0.25
+        >>> Adoption("new_menu", 1000, 250, 0.25, 40_000, 0.3, None, 4.4, 31, ()).share
+        0.3
     """
 
     flag: str
@@ -71,6 +74,7 @@ class Adoption:
     enabled: int
     rate: float | None
     evaluations: int
+    share: float | None
     last_evaluated: datetime | None
     score: float | None
     answers: int
@@ -217,13 +221,16 @@ class _Counts:
         liked = [each.feedback for each in variants if each.is_enabled and each.feedback is not None]
         scored = sum(each.scored for each in liked)
         total = sum(score * count for each in liked for score, count in each.scores.items())
+        total_uses = sum(each.evaluations for each in variants)
+        having = sum(each.evaluations for each in variants if each.is_enabled)
         moments = [self.usage[key, each.variant][1] for each in variants if (key, each.variant) in self.usage]
         return Adoption(
             key,
             exposed,
             enabled,
             enabled / exposed if exposed else None,
-            sum(each.evaluations for each in variants),
+            total_uses,
+            having / total_uses if total_uses else None,
             max(moments, default=None),
             total / scored if scored else None,
             sum(each.answers for each in answers),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.database import utc_now
 from shared.errors import InvalidArgumentError, SharedError
+from shared.feature_flags._events import FlagExposed
 from shared.feature_flags._tables_adoption import MAX_KEY, MAX_VARIANT, FlagExposure, FlagUsage
 from shared.feature_flags._unit_ids import UnitIds
 from shared.logging import get_logger
@@ -18,6 +19,7 @@ from shared.runtime import after_fork_in_child
 
 if TYPE_CHECKING:
     from shared.database import Database
+    from shared.feature_flags._flags import Flags
 
 __all__ = ["AdoptionLog"]
 
@@ -78,6 +80,8 @@ class AdoptionLog:
         self._statements = _Statements(database.system)
         self.dropped: int = 0
         self.failures: int = 0
+        self._followed: list[_Evaluations] = []
+        self._writer: _Writer | None = None
         self._reset()
         after_fork_in_child(self)
 
@@ -117,6 +121,50 @@ class AdoptionLog:
             self._usage[key] = ((known[0] if known else 0) + count, now)
         self._soon(now)
 
+    def follow(self, flags: "Flags") -> Callable[[], None]:
+        """Keep the exposures of *flags*, and its evaluations from now on; return what ends it.
+
+        With an *interval* a daemon thread writes until nothing is followed any more.
+
+        Example:
+            >>> from shared.database import Base, Database, tables_of
+            >>> from shared.feature_flags import Flags, last_used
+            >>> with Database("sqlite://") as db, Flags({"beta": True}) as flags:
+            ...     Base.metadata.create_all(db.engine, tables=tables_of("feature_flags"))
+            ...     log = AdoptionLog(db, UnitIds(plain=True), interval=None)
+            ...     end = log.follow(flags)
+            ...     _ = flags.is_enabled("beta")
+            ...     end()
+            ...     last_used(db).keys()
+            dict_keys(['beta'])
+        """
+        source = _Evaluations(flags)
+        self._followed.append(source)
+        stop = flags.events.subscribe(FlagExposed, self._on_exposure)
+        self._start()
+
+        def end() -> None:
+            stop()
+            self._flush_quietly()
+            if source in self._followed:
+                self._followed.remove(source)
+            if not self._followed:
+                self._stop()
+
+        return end
+
+    def _on_exposure(self, event: FlagExposed) -> None:
+        self.exposed(event.key, event.variant, event.unit, phase=event.phase)
+
+    def _start(self) -> None:
+        if self._interval is not None and self._writer is None:
+            self._writer = _Writer(self._flush_quietly, self._interval)
+
+    def _stop(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.stop()
+
     def _is_full(self) -> bool:
         if len(self._exposures) + len(self._usage) < self._max_rows:
             return False
@@ -124,7 +172,7 @@ class AdoptionLog:
         return True
 
     def _soon(self, now: datetime) -> None:
-        if self._interval is None:
+        if self._interval is None or self._writer is not None:
             return
         with self._lock:
             if self._due is None:
@@ -158,6 +206,7 @@ class AdoptionLog:
             SharedError: The database could not take it; it waits for the next time.
         """
         with self._writing:
+            self._count()
             with self._lock:
                 exposures, self._exposures = self._exposures, {}
                 usage, self._usage = self._usage, {}
@@ -169,6 +218,17 @@ class AdoptionLog:
                 self._put_back(exposures, usage)
                 raise
             return len(exposures) + len(usage)
+
+    def _count(self) -> None:
+        """Take what was evaluated since the last time."""
+        now = self._clock()
+        for source in tuple(self._followed):
+            for flag, variant, count in source.take():
+                key = (flag[:MAX_KEY], variant[:MAX_VARIANT], now.date())
+                with self._lock:
+                    known = self._usage.get(key)
+                    if known is not None or not self._is_full():
+                        self._usage[key] = ((known[0] if known else 0) + count, now)
 
     def _write(
         self,
@@ -219,7 +279,8 @@ class AdoptionLog:
             return sum(int(result.rowcount) for result in gone)
 
     def close(self) -> None:
-        """Write what waits; what cannot be written is counted as dropped."""
+        """Follow nothing any more and write what waits; what cannot be written counts as dropped."""
+        self._stop()
         try:
             self.flush()
         except SharedError:
@@ -230,6 +291,52 @@ class AdoptionLog:
     def after_fork(self) -> None:
         """Start empty in a child: what waits is the parent's to write."""
         self._reset()
+        for source in self._followed:
+            source.take()
+        if self._writer is not None:  # its thread did not come along
+            self._writer = None
+            self._start()
+
+
+class _Evaluations:
+    """How often flags were evaluated since the last look."""
+
+    def __init__(self, flags: "Flags") -> None:
+        self._flags = flags
+        self._told: dict[tuple[str, str], int] = {}
+        self.take()
+
+    def take(self) -> list[tuple[str, str, int]]:
+        """Return flag, variant and how often, without what does not exist."""
+        totals: dict[tuple[str, str], int] = {}
+        for use in self._flags.usage():
+            if use.reason != "ERROR" and use.variant:
+                name = (use.key, use.variant)
+                totals[name] = totals.get(name, 0) + use.count
+        found = [(*each, count - self._told.get(each, 0)) for each, count in totals.items()]
+        self._told = totals
+        return [each for each in found if each[2] > 0]
+
+
+class _Writer:
+    """A daemon thread that writes every *interval* seconds."""
+
+    def __init__(self, write: Callable[[], None], interval: float) -> None:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(write, interval), name="shared-flags-adoption", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self, write: Callable[[], None], interval: float) -> None:
+        while not self._ended.wait(interval):
+            write()
+
+    def stop(self) -> None:
+        """End it, after the write under way."""
+        self._ended.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(10.0)
 
 
 class _Statements:

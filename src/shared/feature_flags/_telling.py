@@ -102,8 +102,46 @@ class Telling:
             >>> Flags(events=events).track("order_placed", "u-1", value=12.5)
             order_placed u-1
         """
-        unit = unit_id(self._engine.attributes(context, block_of(self._engine.counters)).get("user_id"))
-        self.events.emit(FlagTracked(event, unit, value, fields))
+        self.events.emit(FlagTracked(event, self.unit(context), value, fields))
+
+    def unit(self, context: Any = None) -> str | None:
+        """Return the id of the user that *context*, or the request, is about; None for nobody.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> Flags().unit({"user_id": 7}), Flags().unit()
+            ('7', None)
+        """
+        return unit_id(self._engine.attributes(context, block_of(self._engine.counters)).get("user_id"))
+
+    def feedback(
+        self,
+        key: str,
+        variant: str | None = None,
+        *,
+        unit: Any = None,
+        score: int | None = None,
+        text: str | None = None,
+    ) -> None:
+        """Keep what somebody says about a feature, in the current runtime's log.
+
+        As :func:`shared.feature_flags.feedback`, for these flags.
+
+        Raises:
+            InvalidArgumentError: Neither score nor text is given, something is out of range,
+                or nobody is known.
+            SharedError: The database could not take it.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> Flags({"new_menu": True}).feedback("new_menu", score=5)
+            Traceback (most recent call last):
+                ...
+            shared.errors.InvalidArgumentError: feedback needs a unit: nobody is known in this request
+        """
+        from shared.feature_flags._adoption_accessors import keep_feedback
+
+        keep_feedback(self, key, variant, unit=unit, score=score, text=text)
 
     def on_change(
         self, listener: Callable[[FlagsChanged], object], *, key: str | None = None

@@ -5,6 +5,7 @@ import hmac
 from typing import Any, Final
 
 from shared.errors import ConfigurationError, InvalidArgumentError
+from shared.feature_flags._bucket import unit_id
 from shared.feature_flags._tables_adoption import MAX_UNIT
 
 __all__ = ["UnitIds"]
@@ -44,24 +45,15 @@ class UnitIds:
         Raises:
             InvalidArgumentError: *unit* is no id, or too long to be kept as it is.
         """
-        text = _text_of(unit)
+        text = unit_id(unit)  # 1 and "1" are one user, as in the buckets; True is nobody's id
+        if text is None or (self._key is None and not (len(text) <= MAX_UNIT and text.isprintable())):
+            msg = f"unit: expected the id of a user, account or device, got {type(unit).__name__}"
+            raise InvalidArgumentError(msg)
         if self._key is None:
             return text
-        digest = hmac.digest(self._key, _PURPOSE + text.encode(), "sha256")
+        # A lone surrogate has no UTF-8 form; it must not make the feedback fail.
+        digest = hmac.digest(self._key, _PURPOSE + text.encode("utf-8", "surrogatepass"), "sha256")
         return base64.urlsafe_b64encode(digest[:_DIGEST]).decode()
-
-
-def _text_of(unit: object) -> str:
-    # 1 and "1" are one user, as in the buckets; True is nobody's id.
-    if isinstance(unit, bool) or not isinstance(unit, (str, int)) or unit == "":
-        msg = f"unit: expected the id of a user, account or device, got {type(unit).__name__}"
-        raise InvalidArgumentError(msg)
-    text = str(unit) if isinstance(unit, str) or abs(unit) < 10**60 else ""
-    # Printable: no NUL, which PostgreSQL refuses, and no lone surrogate, which has no UTF-8 form.
-    if not 1 <= len(text) <= MAX_UNIT or not text.isprintable():
-        msg = f"unit: expected 1 to {MAX_UNIT} printable characters, got {len(text) or 'too many'}"
-        raise InvalidArgumentError(msg)
-    return text
 
 
 def _key_bytes(key: Any) -> bytes:

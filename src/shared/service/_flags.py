@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.api import Job
 from shared.logging import get_logger
+from shared.service._adoption import keep_adoption
 from shared.service._alerts import leader_of
 from shared.service._explain import Part
 
@@ -28,6 +29,7 @@ _SETTINGS: Final = (
     "FLAGS_LAST_KNOWN_GOOD",
     "FLAGS_STRICT",
     "FLAGS_ENV_OVERRIDES",
+    "FLAGS_ADOPTION",
 )
 _ROOM: Final = "shared.feature_flags"
 
@@ -80,7 +82,7 @@ class _FlagsJob(Job):
 
 def _begin(service: "Service") -> "Callable[[], None] | None":
     """Build the flags at start-up, so that a wrong variable stops the start and not a request."""
-    configured = service.is_set("FLAGS_STORE_URL", "FLAGS_FILE", "FLAGS_STRICT")
+    configured = service.is_set("FLAGS_STORE_URL", "FLAGS_FILE", "FLAGS_STRICT", "FLAGS_ADOPTION")
     if _ROOM not in sys.modules and not configured:
         return None
     from shared.feature_flags import FlagsChanged, get_flags
@@ -97,6 +99,7 @@ def _begin(service: "Service") -> "Callable[[], None] | None":
             reason=event.reason,
         )
 
+    forget = keep_adoption(service, flags)
     unsubscribe = service.runtime.events.subscribe(FlagsChanged, changed)
     stop_telling = _tell_changes(service)
     watched = flags.is_following
@@ -104,6 +107,7 @@ def _begin(service: "Service") -> "Callable[[], None] | None":
         service.health.add("feature_flags", flags.check, critical=False)
 
     def end() -> None:
+        forget()
         unsubscribe()
         stop_telling()
         if watched:

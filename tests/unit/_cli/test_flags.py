@@ -514,7 +514,9 @@ def test_adoption_is_told(flags, text, tmp_path):
 
     assert [(each["flag"], each["exposed"], each["enabled"]) for each in found][0] == ("menu", 4, 3)
     assert code == 0
-    assert out.splitlines()[0] == "menu: 3 of 4 units have it (75.0%), score 5.00 of 1 answer"
+    assert out.splitlines()[0] == (
+        "menu: 3 of 4 units have it (75.0%), 100.0% of 3 evaluations, score 5.00 of 1 answer"
+    )
     assert text("adoption", "nobody", "--database", url) == (1, "no such flag\n")
 
 

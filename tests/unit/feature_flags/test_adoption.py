@@ -14,10 +14,14 @@ from shared.feature_flags import (
     FeedbackLog,
     Flag,
     FlagExposure,
+    Flags,
     FlagUsage,
+    Rule,
+    Split,
     UnitIds,
     adoption_report,
 )
+from shared.runtime import Events
 
 KEY = b"a secret of this service"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -221,6 +225,94 @@ def test_numbers_out_of_range_are_refused(database, wrong):
         AdoptionLog(database, UnitIds(KEY), **wrong)
 
 
+# --- following flags ----------------------------------------------------------------------------
+
+
+def half(**options):
+    return Flags([Flag("menu", rules=[Rule(split=Split({"on": 1, "off": 1}))])], events=Events(), **options)
+
+
+def usage(database):
+    with database.read() as session:
+        return dict(session.execute(select(FlagUsage.variant, FlagUsage.evaluations)).all())
+
+
+def test_exposures_and_evaluations_of_flags_are_kept(log, database):
+    flags = half()
+    flags.is_enabled("menu", "before")
+    end = log.follow(flags)
+
+    found = [flags.is_enabled("menu", f"u-{number}") for number in range(10)]
+    flags.is_enabled("misspelt")
+    end()
+    flags.is_enabled("menu", "after")
+    log.flush()
+
+    assert count(database, FlagExposure) == 10
+    assert usage(database) == {"on": found.count(True), "off": found.count(False)}
+
+
+def test_evaluations_are_written_once(log, database):
+    flags = half()
+    end = log.follow(flags)
+
+    for _ in range(3):
+        flags.is_enabled("menu", "u-1")
+        log.flush()
+    end()
+
+    assert sum(usage(database).values()) == 3
+
+
+def test_a_thread_writes_until_nothing_is_followed(database):
+    log = AdoptionLog(database, UnitIds(KEY), interval=0.05)
+    flags = half()
+    end = log.follow(flags)
+    flags.is_enabled("menu", "u-1")
+
+    for _ in range(600):
+        if usage(database):
+            break
+        threading.Event().wait(0.05)
+    end()
+
+    assert sum(usage(database).values()) == 1
+    assert log._writer is None
+
+
+def test_a_forked_child_follows_on(tmp_path, database):
+    log = AdoptionLog(database, UnitIds(KEY), interval=3600)
+    flags = half()
+    end = log.follow(flags)
+    flags.is_enabled("menu", "parent")
+    child = os.fork()
+    if child == 0:
+        try:
+            log.flush()
+            flags.is_enabled("menu", "child")
+            end()
+            log.close()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+
+    _, status = os.waitpid(child, 0)
+    end()
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert sum(usage(database).values()) == 2
+    assert count(database, FlagExposure) == 2
+
+
+def test_closing_ends_the_thread(database):
+    log = AdoptionLog(database, UnitIds(KEY), interval=3600)
+    log.follow(half())
+
+    log.close()
+
+    assert log._writer is None
+
+
 # --- the report -------------------------------------------------------------------------------
 
 
@@ -241,7 +333,8 @@ def test_the_report_tells_exposed_enabled_and_score(log, database, clock):
 
     found = report(database, clock)["menu"]
 
-    assert (found.exposed, found.enabled, found.rate, found.evaluations) == (10, 4, 0.4, 100)
+    assert (found.exposed, found.enabled, found.rate) == (10, 4, 0.4)
+    assert (found.evaluations, found.share) == (100, 0.4)
     assert (found.score, found.answers, found.last_evaluated) == (4.5, 3, START)
     assert [(each.variant, each.is_enabled, each.units) for each in found.variants] == [
         ("off", False, 6),
@@ -281,7 +374,8 @@ def test_the_flag_tells_which_variants_are_the_feature(log, database, clock):
 def test_a_flag_nobody_met_is_in_the_report_when_it_is_in_force(database, clock):
     found = report(database, clock, {"menu": Flag("menu")})["menu"]
 
-    assert (found.exposed, found.rate, found.score, found.last_evaluated) == (0, None, None, None)
+    assert (found.exposed, found.rate, found.share, found.score) == (0, None, None, None)
+    assert found.last_evaluated is None
 
 
 def test_the_report_looks_at_the_given_days_only(log, database, clock):

@@ -316,3 +316,12 @@ class FlagsSettings(Section):
         True,
         "Whether a variable named like a flag in capitals (ANALYTICS_ENABLED=true) wins over the store.",
     )
+    FLAGS_ADOPTION: bool = setting(
+        False, "Whether exposures and evaluations are kept in the database, for reports of adoption and use."
+    )
+    FLAGS_UNIT_IDS: Annotated[Literal["hashed", "plain"], LOWER] = setting(
+        "hashed", "How the ids of users are written down with exposures and feedback."
+    )
+    FLAGS_UNIT_KEY: SecretStr | None = setting(
+        None, "Secret that hashes those ids, 16 bytes or more, the same in all processes; for production."
+    )
