@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from examples.accounts.models import Credentials, Renewal
 from examples.accounts.settings import AccountsSettings
 from shared import auth
+from shared.api import documented
 from shared.api.fastapi import EnvelopeRoute
 from shared.config import get_settings
 from shared.errors import AuthenticationError, UserAlreadyExistsError, WebhookReplayError
@@ -26,6 +27,7 @@ accounts = {"admin@example.com": admin}  # a real service keeps them in a databa
 
 
 @app.post("/accounts", status_code=201)
+@documented(errors=[UserAlreadyExistsError])
 async def register(new: Credentials):
     await passwords.policy.arequire(new.password, personal=[new.email])
     if new.email in accounts:

@@ -7,7 +7,7 @@ class Credentials(BaseModel):
     """Who somebody claims to be."""
 
     email: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$")
-    password: str = Field(max_length=1024)
+    password: str = Field(max_length=256)
 
 
 class Renewal(BaseModel):

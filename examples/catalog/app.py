@@ -6,8 +6,8 @@ waitress-serve --listen=127.0.0.1:8002 examples.catalog.app:app
 from flask import Flask, request
 from pydantic import BaseModel, Field
 
-from shared.api import Success, load_model, rate_limit
-from shared.api.flask import enveloped
+from shared.api import Success, documented, load_model, rate_limit
+from shared.api.flask import add_openapi, enveloped
 from shared.cache import cached
 from shared.errors import ConflictError, ResourceNotFoundError
 from shared.logging import bind, get_logger
@@ -15,6 +15,7 @@ from shared.service import install
 
 log = get_logger(__name__)
 app = install(Flask(__name__), service="catalog")
+add_openapi(app, title="catalog")
 
 
 class Item(BaseModel):
@@ -37,12 +38,14 @@ def find_item(sku: str) -> Item | None:
 
 
 @app.get("/items")
+@documented(returns=list[Item])
 @enveloped
 def list_items():
     return list(items.values())
 
 
 @app.get("/items/<sku>")
+@documented(returns=Item)
 @enveloped
 def get_item(sku: str):
     bind(sku=sku)
@@ -54,6 +57,7 @@ def get_item(sku: str):
 
 
 @app.post("/items")
+@documented(body=Item, returns=Item, status=201, errors=[ConflictError])
 @rate_limit("60/minute")
 @enveloped
 def add_item():
@@ -66,5 +70,6 @@ def add_item():
 
 
 @app.get("/broken")
+@documented(hidden=True)
 def broken():
     raise RuntimeError("the password is hunter2")  # must never reach a client

@@ -4,17 +4,19 @@ DATABASE_URL=sqlite:///orders.db uvicorn examples.orders.app:app --port 8001
 """
 
 from decimal import Decimal
+from uuid import UUID
 
 from fastapi import FastAPI
-from pydantic import BaseModel, Field
 
+from examples.orders.models import Delivery, Sku, Wanted
 from examples.orders.settings import OrdersSettings
 from examples.orders.shop import open_shop
 from examples.orders.suppliers import suppliers
+from shared.api import documented
 from shared.api.fastapi import EnvelopeRoute
 from shared.commerce import AsyncInventory, AsyncOrderDAO, InventoryItemEntity, OrderEntity
 from shared.config import get_settings
-from shared.errors import ValidationError
+from shared.errors import ConflictError, ExternalServiceError, ValidationError
 from shared.logging import bind, get_logger
 from shared.service import install
 
@@ -24,21 +26,8 @@ app.router.route_class = EnvelopeRoute
 stock, orders = AsyncInventory(), AsyncOrderDAO()
 
 
-class Wanted(BaseModel):
-    """What a customer asks for."""
-
-    sku: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
-    quantity: int = Field(gt=0)
-    card_number: str | None = Field(default=None, min_length=12, max_length=19)
-
-
-class Delivery(BaseModel):
-    """What came in for the shelves."""
-
-    quantity: int = Field(gt=0, le=1000)
-
-
 @app.post("/orders", status_code=201)
+@documented(errors=[ConflictError, ExternalServiceError])
 async def take_order(wanted: Wanted) -> OrderEntity:
     bind(sku=wanted.sku)
     if wanted.quantity > (most := get_settings(OrdersSettings).orders.MAX_QUANTITY):
@@ -55,25 +44,27 @@ async def pay(order: OrderEntity) -> None:
 
 
 @app.get("/orders/{order_id}")
-async def get_order(order_id: str) -> OrderEntity:
+async def get_order(order_id: UUID) -> OrderEntity:
     return await orders.get_order(order_id)
 
 
 @app.delete("/orders/{order_id}")
-async def cancel_order(order_id: str) -> OrderEntity:
+@documented(errors=[ConflictError])
+async def cancel_order(order_id: UUID) -> OrderEntity:
     return await orders.cancel_order(order_id, reason="the customer changed her mind")
 
 
 @app.get("/stock/{sku}")
-async def get_stock(sku: str) -> InventoryItemEntity:
+async def get_stock(sku: Sku) -> InventoryItemEntity:
     return await stock.get_item(sku)
 
 
 @app.post("/stock/{sku}")
-async def add_stock(sku: str, delivery: Delivery) -> InventoryItemEntity:
+@documented(errors=[ConflictError])
+async def add_stock(sku: Sku, delivery: Delivery) -> InventoryItemEntity:
     return (await stock.add_stock({sku: delivery.quantity}))[0]
 
 
-@app.get("/broken")
+@app.get("/broken", include_in_schema=False)
 async def broken() -> None:
     raise RuntimeError("the password is hunter2")  # must never reach a client

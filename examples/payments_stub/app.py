@@ -12,11 +12,12 @@ from typing import Literal
 from flask import Flask, request
 from pydantic import BaseModel
 
-from shared.api import load_model
-from shared.api.flask import enveloped
+from shared.api import documented, load_model
+from shared.api.flask import add_openapi, enveloped
 from shared.service import install
 
 app = install(Flask(__name__), service="payments-stub")
+add_openapi(app, title="payments-stub")
 numbers = count(1)
 dial = {"fault": "ok"}
 
@@ -27,7 +28,14 @@ class Dial(BaseModel):
     fault: Literal["ok", "slow", "500", "hang"]
 
 
+class Charge(BaseModel):
+    """Money that was taken."""
+
+    id: str
+
+
 @app.put("/dial")
+@documented(body=Dial, returns=Dial)
 @enveloped
 def set_dial():
     dial["fault"] = load_model(Dial, request.get_json()).fault
@@ -35,6 +43,7 @@ def set_dial():
 
 
 @app.post("/charges")
+@documented(returns=Charge, status=201)
 @enveloped
 def charge():
     time.sleep({"slow": 0.1, "hang": 3.0}.get(dial["fault"], 0.0))

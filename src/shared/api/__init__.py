@@ -9,6 +9,7 @@ from shared.api._accept import prefers_problem
 from shared.api._auth_job import AuthenticationJob
 from shared.api._conditional import NotModified, check_preconditions, entity_tag
 from shared.api._deprecation import Deprecation, DeprecationNoted, deprecated
+from shared.api._documented import documented
 from shared.api._envelope import Success, error_bytes, error_response, success_bytes, success_response
 from shared.api._errors import ErrorRenderer, Reply, problem_details
 from shared.api._exchange import UNMATCHED, Exchange, Outcome, RequestFinished
@@ -70,6 +71,7 @@ __all__ = [
     "Versions",
     "check_preconditions",
     "deprecated",
+    "documented",
     "entity_tag",
     "error_bytes",
     "error_response",

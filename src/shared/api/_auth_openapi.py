@@ -1,9 +1,10 @@
-"""Tell a FastAPI document which routes ask for whom."""
+"""Tell an OpenAPI document which routes ask for whom."""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from shared.api._declared import DeclaredRoute
 from shared.api._routes import _contexts
 
 __all__ = ["bare_routes", "with_security"]
@@ -13,7 +14,7 @@ _GUARDED_BY: Final = "__shared_guarded_by__"
 
 
 def with_security(
-    document: dict[str, Any], routes: Iterable[Any], schemes: Mapping[str, Mapping[str, Any]]
+    document: dict[str, Any], routes: Iterable[DeclaredRoute], schemes: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return a copy of *document* with the *schemes*, and with the rules of each protected operation."""
     document = copy.deepcopy(document)
@@ -34,28 +35,20 @@ def _describe(operation: dict[str, Any], rules: list[Any], schemes: Mapping[str,
     operation["x-required"] = [rule.description for rule in rules]
 
 
-def _protected(routes: Iterable[Any]) -> Iterator[tuple[str, Iterable[str], list[Any]]]:
-    for route, context in _contexts(routes):
-        shown = context or route
-        rules = [*_rules_of(getattr(shown, "dependant", None)), *_rules_on(getattr(shown, "endpoint", None))]
+def _protected(routes: Iterable[DeclaredRoute]) -> Iterator[tuple[str, Iterable[str], list[Any]]]:
+    from shared.auth import Requirement
+
+    for route in routes:
+        rules = [call for call in route.calls if isinstance(call, Requirement)]
+        for call in route.calls:
+            rules += _rules_on(call)
         if rules:
-            yield shown.path_format, shown.methods or (), rules
+            yield route.path, route.methods, rules
 
 
 def _rules_on(endpoint: Any) -> tuple[Any, ...]:
     found: tuple[Any, ...] = getattr(endpoint, _REQUIREMENTS, ())
     return found
-
-
-def _rules_of(dependant: Any) -> Iterator[Any]:
-    from shared.auth import Requirement
-
-    for dependency in getattr(dependant, "dependencies", ()):
-        call = getattr(dependency, "call", None)
-        if isinstance(call, Requirement):
-            yield call
-        yield from _rules_on(call)
-        yield from _rules_of(dependency)
 
 
 def bare_routes(app: Any) -> list[tuple[str, str]]:

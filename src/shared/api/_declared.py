@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from shared.api._deprecation import DEPRECATED, Deprecation
+from shared.api._documented import operation_of
+from shared.api._error_refs import reference
 from shared.api._installed import Installation
 from shared.api._limit_rule import RULES, RateLimitRule
 from shared.api._limits import RateLimits
@@ -45,7 +47,6 @@ DEPRECATION_HEADERS: Final[dict[str, Any]] = {
     "Sunset": {"description": "When it is switched off (RFC 8594).", "schema": {"type": "string"}},
     "Link": {"description": "What takes its place, and what to read.", "schema": {"type": "string"}},
 }
-_GONE: Final = {"$ref": "#/components/responses/Gone"}
 
 
 class DeclaredRoute(NamedTuple):
@@ -103,6 +104,12 @@ def _describe(operation: dict[str, Any], calls: Iterable[Any]) -> None:
         listing = getattr(call, LISTING, None)
         if isinstance(listing, Listing):
             _list(operation, listing)
+        told = operation_of(call)
+        if told is not None:
+            if told.listing is not None:
+                _list(operation, told.listing)
+            for status in told.errors:
+                operation.setdefault("responses", {}).setdefault(str(status), reference(status))
         rule = _deprecation_of(call)
         if rule is not None:
             _deprecate(operation, rule)
@@ -123,7 +130,7 @@ def _deprecate(operation: dict[str, Any], rule: Deprecation) -> None:
         operation.setdefault("x-deprecation-reason", rule.reason)
     _add_headers(operation, DEPRECATION_HEADERS)
     if rule.sunset is not None and rule.retire:
-        operation.setdefault("responses", {}).setdefault("410", _GONE)
+        operation.setdefault("responses", {}).setdefault("410", reference(410))
 
 
 def _choose(operation: dict[str, Any], versions: Versions) -> None:

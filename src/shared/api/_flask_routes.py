@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.auth import KeySource
     from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
-__all__ = ["add_health_routes", "add_jwks_route", "add_metrics_route"]
+__all__ = ["add_health_routes", "add_jwks_route", "add_metrics_route", "add_operations"]
 
 
 def add_health_routes(
@@ -55,7 +55,7 @@ def add_health_routes(
         "shared_ready": (ready_path, lambda: endpoints.ready(**caller())),
         "shared_live": (live_path, endpoints.live),
     }
-    _add_operations(app, "health routes", views)
+    add_operations(app, "health routes", views)
 
 
 def add_metrics_route(app: Flask, metrics: "Metrics", *, path: str = "/metrics") -> None:
@@ -81,7 +81,7 @@ def add_metrics_route(app: Flask, metrics: "Metrics", *, path: str = "/metrics")
         def probe() -> Any:
             return metrics.expose(caller()["accept"])
 
-        _add_operations(app, "metrics route", {"shared_metrics": (path, probe)})
+        add_operations(app, "metrics route", {"shared_metrics": (path, probe)})
 
 
 def add_jwks_route(app: Flask, keys: "KeySource", *, path: str = JWKS_PATH, max_age: int = 300) -> None:
@@ -112,10 +112,13 @@ def add_jwks_route(app: Flask, keys: "KeySource", *, path: str = JWKS_PATH, max_
         def probe() -> Any:
             return endpoint.answer(request.headers.get("If-None-Match"))
 
-        _add_operations(app, "jwks route", {"shared_jwks": (path, probe)})
+        add_operations(app, "jwks route", {"shared_jwks": (path, probe)})
 
 
-def _add_operations(app: Flask, part: str, views: dict[str, tuple[str, Callable[[], Any]]]) -> None:
+def add_operations(
+    app: Flask, part: str, views: dict[str, tuple[str, Callable[[], Any]]], value: Any = None
+) -> None:
+    """Serve *views*, by name of the endpoint, as *part* of the installation."""
     taken = {rule.rule for rule in app.url_map.iter_rules()}
     for name, (path, probe) in views.items():
         if name in app.view_functions:  # left by an earlier uninstall()
@@ -128,4 +131,4 @@ def _add_operations(app: Flask, part: str, views: dict[str, tuple[str, Callable[
             if name in app.view_functions:
                 app.view_functions[name] = lambda: abort(404)
 
-    installation(app).add(part, views, undo)
+    installation(app).add(part, views if value is None else value, undo)

@@ -5,30 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from shared.api._declared import DEPRECATION_HEADERS, LIMIT_HEADERS, METHODS
+from shared.api._error_refs import ERRORS, OTHER, RESPONSES, reference
 from shared.api._models import ErrorBody, ErrorEnvelope, Problem
 from shared.constants import ERROR_MESSAGES, ErrorCode
 
 __all__ = ["with_errors", "with_health", "with_idempotency"]
 
 _SCHEMAS: Final = "#/components/schemas/"
-_RESPONSES: Final = "#/components/responses/"
 
-# Status to the name of the component and the code whose message describes it.
-_ERRORS: Final[dict[str, tuple[str, ErrorCode]]] = {
-    "400": ("BadRequest", ErrorCode.BAD_REQUEST),
-    "401": ("Unauthorized", ErrorCode.AUTHENTICATION_ERROR),
-    "403": ("Forbidden", ErrorCode.AUTHORIZATION_ERROR),
-    "404": ("NotFound", ErrorCode.NOT_FOUND),
-    "405": ("MethodNotAllowed", ErrorCode.METHOD_NOT_ALLOWED),
-    "410": ("Gone", ErrorCode.API_VERSION_RETIRED),
-    "413": ("PayloadTooLarge", ErrorCode.PAYLOAD_TOO_LARGE),
-    "415": ("UnsupportedMediaType", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
-    "422": ("ValidationError", ErrorCode.VALIDATION_ERROR),
-    "429": ("TooManyRequests", ErrorCode.RATE_LIMIT_EXCEEDED),
-    "500": ("InternalServerError", ErrorCode.INTERNAL_ERROR),
-    "503": ("ServiceUnavailable", ErrorCode.SERVICE_UNAVAILABLE),
-    "504": ("DeadlineExceeded", ErrorCode.DEADLINE_EXCEEDED),
-}
 _RETRY_AFTER: Final = {
     "description": "Seconds until the same request is worth another try.",
     "schema": {"type": "integer", "minimum": 1},
@@ -69,8 +53,10 @@ def with_errors(document: dict[str, Any]) -> dict[str, Any]:
     prefix = _prefix(schemas)
     schemas.update(_schemas(prefix))
     responses = components.setdefault("responses", {})
-    for name, code in _ERRORS.values():
+    for name, code in ERRORS.values():
         responses.setdefault(name, _response(code, prefix))
+    for name in _others(document):
+        responses.setdefault(name, _response(ErrorCode.HTTP_ERROR, prefix))
     components["schemas"] = dict(sorted(schemas.items()))
     return document
 
@@ -80,6 +66,16 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for method in METHODS:
             if method in path:
                 yield path[method]
+
+
+def _others(document: dict[str, Any]) -> set[str]:
+    """Return the names of referenced error responses without a message of their own."""
+    found = {
+        str(response.get("$ref", "")).removeprefix(RESPONSES)
+        for operation in _operations(document)
+        for response in operation["responses"].values()
+    }
+    return {name for name in found if name.startswith(OTHER) and name[len(OTHER) :].isdigit()}
 
 
 def _describe(operation: dict[str, Any]) -> None:
@@ -92,7 +88,7 @@ def _describe(operation: dict[str, Any]) -> None:
     if "requestBody" in operation or operation.get("parameters"):
         wanted.append("422")
     for status in sorted(wanted):
-        responses.setdefault(status, {"$ref": _RESPONSES + _ERRORS[status][0]})
+        responses.setdefault(status, reference(status))
 
 
 def _is_default_422(response: Any) -> bool:
@@ -168,8 +164,8 @@ def with_idempotency(
             }
             operation.setdefault("parameters", []).append(key)
             if has_errors:
-                operation["responses"].setdefault("409", {"$ref": _RESPONSES + "Conflict"})
-                operation["responses"].setdefault("422", {"$ref": _RESPONSES + "ValidationError"})
+                operation["responses"].setdefault("409", {"$ref": RESPONSES + "Conflict"})
+                operation["responses"].setdefault("422", {"$ref": RESPONSES + "ValidationError"})
     return document
 
 

@@ -110,6 +110,14 @@ class RouteIndex:
             found.update((str(method), leaf.template) for method in methods)
         return tuple(sorted(found))
 
+    def methods_for(self, path: str) -> tuple[str, ...]:
+        """Return every method that some route answers at *path*, sorted."""
+        found: set[str] = set()
+        for leaf in self._walk(self._router, "", 0):
+            if not leaf.is_router and _pattern(leaf.template, loose=False).match(path):
+                found.update(getattr(leaf.route, "methods", None) or ())
+        return tuple(sorted(found))
+
     def leaves(self) -> Iterator[tuple[str, Any, Any]]:
         """Yield template, route and endpoint of every route that answers."""
         for leaf in self._walk(self._router, "", 0):

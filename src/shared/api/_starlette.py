@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from starlette._utils import get_route_path
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -116,6 +117,10 @@ def put_layer_around(app: Starlette, pipeline: Pipeline) -> Callable[[], None]:
 class StarletteHandlers(ErrorHandlers):
     """Exception handlers in Starlette's form."""
 
+    def __init__(self, app: Starlette, options: LayerOptions | None, runtime: Runtime | None) -> None:
+        super().__init__(app, options, runtime)
+        self._router = app.router
+
     def respond(self, request: Any, exc: BaseException) -> Response:
         """Return the answer for *exc* as a Starlette response."""
         scope = request.scope
@@ -136,10 +141,17 @@ class StarletteHandlers(ErrorHandlers):
         if exc.status_code == 400 and cause is not None and is_bad_json(cause, Request.json):
             error = bad_body(cause)
         else:
-            error = from_http(exc.status_code, exc.detail, exc.headers)
+            error = from_http(exc.status_code, exc.detail, self._headers(request, exc))
         if request.scope["type"] == "websocket":
             raise error from exc  # the layer closes the connection
         return self.respond(request, error)
+
+    def _headers(self, request: Request, exc: HTTPException) -> Any:
+        """Return the headers of *exc*; ``Allow`` with the methods of all routes, not of the first alone."""
+        if exc.status_code != 405:
+            return exc.headers
+        methods = RouteIndex(self._router).methods_for(get_route_path(request.scope))
+        return {**(exc.headers or {}), **({"Allow": ", ".join(methods)} if methods else {})}
 
     async def shared(self, request: Any, exc: SharedError) -> Response | None:
         """Answer our own errors."""

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from shared.auth import KeySource
     from shared.monitoring import DetailPolicy, HealthRegistry, Metrics
 
-__all__ = ["add_health_routes", "add_jwks_route", "add_metrics_route"]
+__all__ = [
+    "add_health_routes",
+    "add_jwks_route",
+    "add_metrics_route",
+    "add_operations",
+    "remove_operations",
+]
 
 
 def add_health_routes(
@@ -51,8 +57,8 @@ def add_health_routes(
         return
     views = health_views(registry, details)
     paths = {"health": health_path, "ready": ready_path, "live": live_path}
-    routes = _operations(app, {path: (f"shared_{name}", views[name]) for name, path in paths.items()})
-    record.add("health routes", routes, partial(_remove_operations, app, routes))
+    routes = add_operations(app, {path: (f"shared_{name}", views[name]) for name, path in paths.items()})
+    record.add("health routes", routes, partial(remove_operations, app, routes))
 
 
 def add_metrics_route(app: Starlette, metrics: "Metrics", *, path: str = "/metrics") -> None:
@@ -75,8 +81,8 @@ def add_metrics_route(app: Starlette, metrics: "Metrics", *, path: str = "/metri
     if record.find("metrics route", None) is not None:
         return
 
-    routes = _operations(app, {path: ("shared_metrics", metrics_view(metrics))})
-    record.add("metrics route", routes, partial(_remove_operations, app, routes))
+    routes = add_operations(app, {path: ("shared_metrics", metrics_view(metrics))})
+    record.add("metrics route", routes, partial(remove_operations, app, routes))
 
 
 def add_jwks_route(app: Starlette, keys: "KeySource", *, path: str = JWKS_PATH, max_age: int = 300) -> None:
@@ -102,11 +108,11 @@ def add_jwks_route(app: Starlette, keys: "KeySource", *, path: str = JWKS_PATH, 
     record = installation(app)
     if record.find("jwks route", None) is not None:
         return
-    routes = _operations(app, {path: ("shared_jwks", jwks_view(JwksEndpoint(keys, max_age=max_age)))})
-    record.add("jwks route", routes, partial(_remove_operations, app, routes))
+    routes = add_operations(app, {path: ("shared_jwks", jwks_view(JwksEndpoint(keys, max_age=max_age)))})
+    record.add("jwks route", routes, partial(remove_operations, app, routes))
 
 
-def _operations(app: Starlette, views: Mapping[str, tuple[str, Any]]) -> list[Route]:
+def add_operations(app: Starlette, views: Mapping[str, tuple[str, Any]]) -> list[Route]:
     """Serve *views* in front of everything: a catch-all or a mount at "/" must not hide them."""
     record = installation(app)
     front: OperationRoutes | None = record.find("operations", None)
@@ -124,7 +130,8 @@ def _operations(app: Starlette, views: Mapping[str, tuple[str, Any]]) -> list[Ro
     return routes
 
 
-def _remove_operations(app: Starlette, routes: list[Route]) -> None:
+def remove_operations(app: Starlette, routes: list[Route]) -> None:
+    """Serve *routes* no more."""
     front: OperationRoutes | None = installation(app).find("operations", None)
     if front is not None:
         front.remove(*routes)

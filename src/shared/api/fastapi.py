@@ -365,7 +365,7 @@ def add_security_schemes(app: FastAPI, authenticators: "Authenticators") -> None
     def openapi() -> dict[str, Any]:
         document = original()
         if seen[0] is not document:
-            seen[:] = document, with_security(document, app.routes, authenticators.schemes())
+            seen[:] = document, with_security(document, declared_routes(app), authenticators.schemes())
         return seen[1]  # type: ignore[no-any-return]
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -27,6 +27,7 @@ from flask import Response as FlaskResponse
 from shared.api._envelope import Success, success_bytes
 from shared.api._exchange import EXCHANGE_KEY, RequestFinished
 from shared.api._flask import FlaskHandlers, RuleLabels, template_of
+from shared.api._flask_openapi import add_openapi, add_security_schemes, openapi_document
 from shared.api._flask_routes import add_health_routes, add_jwks_route, add_metrics_route
 from shared.api._idempotency_wsgi import WsgiIdempotency
 from shared.api._installed import install_pipeline, installation
@@ -50,10 +51,13 @@ __all__ = [
     "add_idempotency",
     "add_jwks_route",
     "add_metrics_route",
+    "add_openapi",
+    "add_security_schemes",
     "add_versions",
     "enveloped",
     "install_error_handlers",
     "install_layer",
+    "openapi_document",
     "operations",
     "page_request",
     "uninstall",

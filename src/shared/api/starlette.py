@@ -39,6 +39,7 @@ from shared.api._starlette import (
     put_layer_around,
     starlette_handlers,
 )
+from shared.api._starlette_openapi import add_openapi, add_security_schemes, openapi_document
 from shared.api._starlette_routes import add_health_routes, add_jwks_route, add_metrics_route
 from shared.api._versions_asgi import AsgiVersions
 from shared.constants import DEFAULT_API_VERSION, SuccessMessage
@@ -54,9 +55,12 @@ __all__ = [
     "add_idempotency",
     "add_jwks_route",
     "add_metrics_route",
+    "add_openapi",
+    "add_security_schemes",
     "add_versions",
     "install_error_handlers",
     "install_layer",
+    "openapi_document",
     "operations",
     "page_request",
     "uninstall",

@@ -225,7 +225,7 @@ def _install_parts(
         face.install_error_handlers(app, options, runtime=service.runtime)
         shown = service.show("ERROR_FORMAT", "EXPOSE_ERROR_DETAILS")
         service.note(Part("errors", "every error leaves as an envelope or problem details", settings=shown))
-    if service.kind == "fastapi" and auth.enabled:
+    if auth.enabled:
         document_auth(app, service, face)
     add_jwks(app, service, face)
     add_idempotency(app, service, face)
