@@ -34,6 +34,10 @@ _LOGIN_TEXT: Final = re.compile(
     r"authentication failed|no password supplied|(?:role|database) \"[^\"]*\" does not exist|no pg_hba"
 )
 _UNIQUE_SQLITE: Final = re.compile(r"UNIQUE constraint failed: ([\w., ]{1,200})")
+# SQLite, PostgreSQL, MySQL.
+_NO_TABLE: Final = re.compile(
+    r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist"
+)
 _ORIGIN_LENGTH: Final = 200
 _READ_ONLY: Final = "this session only reads: use db.session() or db.transaction() to write"
 
@@ -151,6 +155,10 @@ def _dbapi(error: Any, where: str) -> SharedError:
         return ServiceUnavailableError(f"{where} has no resources left: {text}", retry_after=1)
     if isinstance(error, sa.DataError):
         return ValidationError("a value does not fit its column")
+    if missing := _NO_TABLE.search(text):
+        table = next(name for name in missing.groups() if name)
+        msg = f"{where} has no table {table!r}: run 'shared db upgrade', or the migrations of the service"
+        return DatabaseError(msg, details={"code": state, "table": table})
     return DatabaseError(f"{where} refused the statement: {normalise(text)}", details={"code": state})
 
 

@@ -14,6 +14,7 @@ from shared.database import Database, DatabaseOptions, Repository, query_log
 from shared.errors import (
     ConfigurationError,
     ConflictError,
+    DatabaseError,
     InvalidArgumentError,
     PoolExhaustedError,
     ServiceUnavailableError,
@@ -281,3 +282,18 @@ def test_an_unknown_scheme_is_refused_with_those_that_are_known(scheme):
         Database(url)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_table_that_is_missing_is_told_with_the_way_out(db):
+    with pytest.raises(DatabaseError, match="has no table 'nowhere': run 'shared db upgrade'") as caught:
+        with db.read() as session:
+            session.execute(text("select * from nowhere"))
+
+    assert caught.value.details["table"] == "nowhere"
+
+
+async def test_a_table_that_is_missing_is_told_to_asynchronous_code(db):
+    with pytest.raises(DatabaseError, match="has no table 'nowhere'"):
+        async with db.aio.read() as session:
+            await session.execute(text("select * from nowhere"))
+    await db.aio.close()
