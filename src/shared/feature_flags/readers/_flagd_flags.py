@@ -48,7 +48,7 @@ def compile_flag(key: str, flag: Mapping[str, Any], around: Surroundings) -> Det
     if not targeting:
         return default
     try:
-        rule = _Resolver(around.evaluators).resolved(targeting)
+        rule = Resolver(around.evaluators).resolved(targeting)
         node = _compiler(key, around).compile(rule)
     except LogicError as error:
         around.faults.append(f"flags.{printable(key)}.targeting: {error}")
@@ -56,7 +56,7 @@ def compile_flag(key: str, flag: Mapping[str, Any], around: Surroundings) -> Det
     return _decide(key, node, details, default)
 
 
-class _Resolver:
+class Resolver:
     """Replaces references to evaluators; bounded, since each may refer to others twice."""
 
     def __init__(self, evaluators: Mapping[str, Any]) -> None:
