@@ -1,6 +1,7 @@
 """Every store of flags, on real files, SQLite, PostgreSQL and Redis."""
 
 import itertools
+import os
 
 import pytest
 from sqlalchemy import text
@@ -42,7 +43,7 @@ class Maker:
         self.kind = kind
         self._request = request
         self._directory = directory
-        self._namespace = f"test-{next(_numbers)}"
+        self.namespace = f"test-{os.getpid()}-{next(_numbers)}"
         self._open = []
 
     def __call__(self):
@@ -59,7 +60,7 @@ class Maker:
             return self._sql(self._request.getfixturevalue("flags_postgres_url"), create=False)
         if self.kind == "redis":
             url = self._request.getfixturevalue("shared_redis")
-            return RedisFlagStore(url, namespace=self._namespace, timeout=10.0)
+            return RedisFlagStore(url, namespace=self.namespace, timeout=10.0)
         if self.kind == "layered":
             return LayeredFlagStore([MemoryFlagStore(), CodeFlagStore()])
         return MemoryFlagStore()
@@ -68,7 +69,7 @@ class Maker:
         database = Database(url, name="flags")
         if create:
             Base.metadata.create_all(database.engine, tables=TABLES)
-        return SqlFlagStore(database, namespace=self._namespace, owns_database=True)
+        return SqlFlagStore(database, namespace=self.namespace, owns_database=True)
 
     def close(self):
         for store in self._open:
