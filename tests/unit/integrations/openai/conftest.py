@@ -8,6 +8,7 @@ import pytest
 from shared.integrations.openai import AsyncOpenAIClient, OpenAIClient
 from shared.monitoring import AIMetrics, Metrics, Tracer
 from shared.resilience import BreakerRegistry, RetryPolicy
+from shared.runtime import Runtime, use
 from shared.testing import FakeOpenAI
 
 
@@ -77,6 +78,15 @@ class Driver:
             self._run(self.client.aclose())
 
 
+@pytest.fixture(autouse=True)
+def _runtime():
+    """A runtime of its own for every test: breakers and metrics are nobody else's."""
+    runtime = Runtime("test")
+    with use(runtime):
+        yield
+    runtime.close()
+
+
 @pytest.fixture
 def fake():
     with FakeOpenAI() as server:
@@ -85,7 +95,7 @@ def fake():
 
 @pytest.fixture
 def metrics():
-    return Metrics()
+    return Metrics(multiprocess=False)
 
 
 @pytest.fixture
