@@ -15,6 +15,7 @@ __all__ = [
     "FieldLimit",
     "Header",
     "HttpStatus",
+    "PaymentStatus",
     "ServiceName",
     "SuccessMessage",
 ]
@@ -290,6 +291,22 @@ class SuccessMessage(StrEnum):
     CREATED = "Resource created"
     UPDATED = "Resource updated"
     DELETED = "Resource deleted"
+
+
+class PaymentStatus(StrEnum):
+    """The states of a payment, spelled the same by suppliers' clients and by the tables.
+
+    Example:
+        >>> PaymentStatus("succeeded") is PaymentStatus.SUCCEEDED
+        True
+    """
+
+    PENDING = "pending"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
 
 
 class ServiceName(StrEnum):

@@ -30,6 +30,8 @@ from shared.commerce import (
     InventoryReservation,
     Order,
     OrderItem,
+    Payment,
+    PaymentEvent,
 )
 from shared.database import (
     Base,
@@ -78,6 +80,8 @@ __all__ = [
     "Order",
     "OrderItem",
     "OutboxMessage",
+    "Payment",
+    "PaymentEvent",
     "PerformanceRollup",
     "SessionRecord",
     "StoredRole",

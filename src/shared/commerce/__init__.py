@@ -24,6 +24,12 @@ from shared.commerce._entities_ledger import (
     NewTrade,
     NewTransfer,
 )
+from shared.commerce._entities_payments import (
+    NewPayment,
+    PaymentEntity,
+    PaymentEventEntity,
+    PaymentUpdate,
+)
 from shared.commerce._inventory import (
     Inventory,
     confirm_inventory,
@@ -48,6 +54,7 @@ from shared.commerce._ledger_dao_async import (
 )
 from shared.commerce._order_dao import OrderDAO
 from shared.commerce._order_dao_async import AsyncOrderDAO
+from shared.commerce._payment_dao import AsyncPaymentDAO, PaymentDAO
 from shared.commerce._states import OrderStatus, check_transition, next_statuses
 from shared.commerce._tables_ledger import (
     Asset,
@@ -58,6 +65,7 @@ from shared.commerce._tables_ledger import (
     BalanceEntry,
 )
 from shared.commerce._tables_orders import Order, OrderItem
+from shared.commerce._tables_payments import Payment, PaymentEvent
 from shared.commerce._tables_stock import InventoryItem, InventoryReservation
 
 __all__ = [
@@ -78,6 +86,7 @@ __all__ = [
     "AsyncBalanceDAO",
     "AsyncInventory",
     "AsyncOrderDAO",
+    "AsyncPaymentDAO",
     "Balance",
     "BalanceDAO",
     "BalanceEntity",
@@ -92,6 +101,7 @@ __all__ = [
     "NewAssetTransfer",
     "NewOrder",
     "NewOrderItem",
+    "NewPayment",
     "NewTrade",
     "NewTransfer",
     "Order",
@@ -100,6 +110,12 @@ __all__ = [
     "OrderItem",
     "OrderItemEntity",
     "OrderStatus",
+    "Payment",
+    "PaymentDAO",
+    "PaymentEntity",
+    "PaymentEvent",
+    "PaymentEventEntity",
+    "PaymentUpdate",
     "Reservation",
     "aconfirm_inventory",
     "alock_and_reserve_inventory",

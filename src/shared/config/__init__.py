@@ -38,6 +38,7 @@ from shared.config._views import (
     get_redis_url,
     get_security_config,
     get_sendgrid_config,
+    get_shopify_config,
     get_stripe_config,
 )
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         RedisSettings,
         ResilienceSettings,
         SecuritySettings,
+        ShopifySettings,
         StorageSettings,
         StripeSettings,
     )
@@ -94,6 +96,7 @@ __all__ = [
     "Settings",
     "SettingsReloaded",
     "SettingsReport",
+    "ShopifySettings",
     "StorageSettings",
     "StripeSettings",
     "UrlScheme",
@@ -109,6 +112,7 @@ __all__ = [
     "get_security_config",
     "get_sendgrid_config",
     "get_settings",
+    "get_shopify_config",
     "get_stripe_config",
     "override_settings",
     "reload_settings",

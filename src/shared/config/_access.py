@@ -122,7 +122,7 @@ def use_settings(settings: "Settings | type[Settings]", *, runtime: Runtime | No
 
 _SECTIONS: Final = (
     "app", "api", "database", "redis", "cache", "security", "logging", "monitoring", "resilience", "flags",
-    "jobs", "storage", "email", "ai", "agent", "stripe", "gcp", "aws",
+    "jobs", "storage", "email", "ai", "agent", "stripe", "shopify", "gcp", "aws",
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from shared.config._sections import (
     RedisSettings,
     ResilienceSettings,
     SecuritySettings,
+    ShopifySettings,
     StorageSettings,
     StripeSettings,
 )
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     ai: AISettings
     agent: AgentSettings
     stripe: StripeSettings
+    shopify: ShopifySettings
     gcp: GCPSettings
     aws: AWSSettings
 

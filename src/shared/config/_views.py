@@ -105,7 +105,8 @@ def get_stripe_config() -> ConfigView:
 
     Returns:
         A mapping with ``secret_key``, ``publishable_key``, ``webhook_secret``
-        (text or None), ``webhook_tolerance`` (seconds) and ``api_version``.
+        (text or None), ``webhook_tolerance`` (seconds), ``api_version``, ``base_url``
+        (text or None) and ``timeout`` (seconds).
 
     Example:
         >>> get_stripe_config()["secret_key"] is None
@@ -119,8 +120,33 @@ def get_stripe_config() -> ConfigView:
             "webhook_secret": _open(stripe.STRIPE_WEBHOOK_SECRET),
             "webhook_tolerance": stripe.STRIPE_WEBHOOK_TOLERANCE,
             "api_version": stripe.STRIPE_API_VERSION,
+            "base_url": stripe.STRIPE_BASE_URL,
+            "timeout": stripe.STRIPE_TIMEOUT,
         },
         secret=("secret_key", "webhook_secret"),
+    )
+
+
+def get_shopify_config() -> ConfigView:
+    """Return the settings of Shopify.
+
+    Returns:
+        A mapping with ``shop``, ``access_token``, ``api_version`` and
+        ``webhook_secret`` (text or None).
+
+    Example:
+        >>> sorted(get_shopify_config())
+        ['access_token', 'api_version', 'shop', 'webhook_secret']
+    """
+    shopify = get_settings().shopify
+    return ConfigView(
+        {
+            "shop": shopify.SHOPIFY_SHOP,
+            "access_token": _open(shopify.SHOPIFY_ACCESS_TOKEN),
+            "api_version": shopify.SHOPIFY_API_VERSION,
+            "webhook_secret": _open(shopify.SHOPIFY_WEBHOOK_SECRET),
+        },
+        secret=("access_token", "webhook_secret"),
     )
 
 

@@ -47,9 +47,10 @@ def verify_webhook(
     """Check signature, time and novelty of a webhook and return what is known about it.
 
     Args:
-        provider: ``stripe``, ``shopify``, ``github``, ``slack``, ``standard`` (Standard
-            Webhooks, also with public keys), ``svix``, ``hmac`` (hexadecimal HMAC-SHA256
-            of the body in ``X-Signature``), or a :class:`WebhookScheme`.
+        provider: ``stripe``, ``shopify``, ``github``, ``slack``, ``sendgrid`` (with the public
+            key as secret), ``standard`` (Standard Webhooks, also with public keys), ``svix``,
+            ``hmac`` (hexadecimal HMAC-SHA256 of the body in ``X-Signature``), or a
+            :class:`WebhookScheme`.
         body: The bytes as they came. JSON that was parsed and written again does not fit.
         headers: A mapping or pairs, text or bytes, in any case.
         secrets: One secret or several during a rotation, the newest first; text, bytes

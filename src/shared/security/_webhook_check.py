@@ -5,12 +5,15 @@ import binascii
 import hmac
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shared.errors import ConfigurationError, WebhookSignatureError
 from shared.security._secret_input import Secrets, secret_list
 from shared.security._webhook_headers import required
 from shared.security._webhook_schemes import WebhookScheme
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 __all__ = ["Signed", "check_time", "keys_of", "matching_key", "read_signed", "sign"]
 
@@ -38,7 +41,47 @@ def keys_of(scheme: WebhookScheme, secrets: Secrets) -> tuple[bytes, ...]:
     """
     what = f"secret of webhook provider {scheme.name!r}"
     keys = secret_list(secrets, what=what, minimum=_MIN_SECRET)
+    if scheme.algorithm == "ecdsa-p256":
+        for key in keys:
+            curve_key(key, what)
+        return keys
     return tuple(_standard_key(key, what) for key in keys) if scheme.name in _STANDARD else keys
+
+
+def curve_key(key: bytes, what: str) -> "EllipticCurvePublicKey | EllipticCurvePrivateKey":
+    """Return the key of the curve P-256 in *key*: PEM, or base64 of the DER of a public one.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import (
+        SECP256R1,
+        EllipticCurvePrivateKey,
+        EllipticCurvePublicKey,
+    )
+    from cryptography.hazmat.primitives.serialization import (
+        load_der_public_key,
+        load_pem_private_key,
+        load_pem_public_key,
+    )
+
+    found: object = None
+    try:
+        if b"PRIVATE KEY" in key:
+            found = load_pem_private_key(key, None)
+        elif key.lstrip().startswith(b"-----BEGIN"):
+            found = load_pem_public_key(key)
+        else:
+            found = load_der_public_key(base64.b64decode(key.strip(), validate=True))
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # the cause may show a piece of the key
+        found = None
+    if isinstance(found, EllipticCurvePublicKey | EllipticCurvePrivateKey) and isinstance(
+        found.curve, SECP256R1
+    ):
+        return found
+    msg = f"{what} must be a public key of the curve P-256, as PEM or as base64 of its DER"
+    raise ConfigurationError(msg)
 
 
 def _standard_key(secret: bytes, what: str) -> bytes:
@@ -166,7 +209,13 @@ def check_time(timestamp: str, *, now: float, tolerance: float) -> float:
 
 
 def sign(scheme: WebhookScheme, key: bytes, content: bytes) -> bytes:
-    """Return the HMAC of *content*."""
+    """Return the signature of *content*.
+
+    Raises:
+        ConfigurationError: The scheme signs with a private key, and *key* is a public one.
+    """
+    if scheme.algorithm == "ecdsa-p256":
+        return _sign_on_curve(curve_key(key, f"key of webhook provider {scheme.name!r}"), content)
     return hmac.digest(key, content, scheme.algorithm)
 
 
@@ -177,6 +226,10 @@ def matching_key(scheme: WebhookScheme, keys: tuple[bytes, ...], content: bytes,
         WebhookSignatureError: None did.
     """
     for index, key in enumerate(keys):
+        if scheme.algorithm == "ecdsa-p256":
+            if any(_verifies_on_curve(key, signature, content) for signature in signed[2]):
+                return index
+            continue
         if key.startswith(b"whpk_") and scheme.name in _STANDARD:
             if any(_verifies(key.removeprefix(b"whpk_"), signature, content) for signature in signed[3]):
                 return index
@@ -196,6 +249,29 @@ def _verifies(public: bytes, signature: bytes, content: bytes) -> bool:
 
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _sign_on_curve(key: "EllipticCurvePublicKey | EllipticCurvePrivateKey", content: bytes) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise ConfigurationError("to sign needs the private key of the curve P-256, as PEM")
+    return key.sign(content, ECDSA(SHA256()))
+
+
+def _verifies_on_curve(key: bytes, signature: bytes, content: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    found = curve_key(key, "key")
+    public = found.public_key() if isinstance(found, EllipticCurvePrivateKey) else found
+    try:
+        public.verify(signature, content, ECDSA(SHA256()))
     except (InvalidSignature, ValueError):
         return False
     return True

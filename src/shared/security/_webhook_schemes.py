@@ -25,7 +25,8 @@ class WebhookScheme:
         content: What is signed, of ``{body}``, ``{timestamp}`` and ``{id}``.
         prefix: Stands before the signature, such as ``"sha256="``.
         encoding: Spelling of the signature.
-        algorithm: Hash of the HMAC.
+        algorithm: Hash of the HMAC, or ``"ecdsa-p256"`` for ECDSA over SHA-256: the secret is the
+            supplier's public key then, as PEM or as base64 of its DER.
         timestamp_header: Carries the time in Unix seconds; needed when it is signed.
         id_header: Carries the id of the delivery; needed when it is signed.
         type_header: Carries the type of the event. Never signed.
@@ -41,7 +42,7 @@ class WebhookScheme:
     content: str = "{body}"
     prefix: str = ""
     encoding: Literal["hex", "base64"] = "hex"
-    algorithm: Literal["sha256", "sha384", "sha512"] = "sha256"
+    algorithm: Literal["sha256", "sha384", "sha512", "ecdsa-p256"] = "sha256"
     timestamp_header: str | None = None
     id_header: str | None = None
     type_header: str | None = None
@@ -119,6 +120,15 @@ _SCHEMES: Final = MappingProxyType(
                     id_header=f"{family}-Id",
                 )
                 for name, family in (("standard", "Webhook"), ("svix", "Svix"))
+            ),
+            WebhookScheme(
+                name="sendgrid",
+                signature_header="X-Twilio-Email-Event-Webhook-Signature",
+                # A digit moved over the border would leave a body that is no JSON list.
+                content="{timestamp}{body}",
+                encoding="base64",
+                algorithm="ecdsa-p256",
+                timestamp_header="X-Twilio-Email-Event-Webhook-Timestamp",
             ),
             WebhookScheme(name="hmac", signature_header="X-Signature"),
         )

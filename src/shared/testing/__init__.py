@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         InventoryReservationFactory,
         OrderFactory,
         OrderItemFactory,
+        PaymentEventFactory,
+        PaymentFactory,
     )
     from shared.testing._factories_database import (
         DatabaseLockFactory,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     )
     from shared.testing._factory_for import factory_for
     from shared.testing._fake_openai import FakeOpenAI, FakeOpenAIRequest
+    from shared.testing._fake_stripe import FakeStripe
     from shared.testing._fake_supplier import FakeAnswer, FakeSendGrid, FakeSupplier, SupplierRequest
     from shared.testing._flags import FlagOverrides, assert_variants_reachable, flag_contexts
     from shared.testing._migrations import assert_migrations_ok
@@ -84,6 +87,7 @@ __all__ = [
     "FakeOpenAI",
     "FakeOpenAIRequest",
     "FakeSendGrid",
+    "FakeStripe",
     "FakeSupplier",
     "FlagExposureFactory",
     "FlagFeedbackFactory",
@@ -102,6 +106,8 @@ __all__ = [
     "OrderFactory",
     "OrderItemFactory",
     "OutboxMessageFactory",
+    "PaymentEventFactory",
+    "PaymentFactory",
     "PostgresServer",
     "RedisServer",
     "StoredRoleFactory",
@@ -137,6 +143,7 @@ if not TYPE_CHECKING:
         "FakeOpenAI": "_fake_openai",
         "FakeOpenAIRequest": "_fake_openai",
         "FakeSendGrid": "_fake_supplier",
+        "FakeStripe": "_fake_stripe",
         "FakeSupplier": "_fake_supplier",
         "FlagExposureFactory": "_factories_flags",
         "FlagFeedbackFactory": "_factories_flags",
@@ -154,6 +161,8 @@ if not TYPE_CHECKING:
         "OrderFactory": "_factories_commerce",
         "OrderItemFactory": "_factories_commerce",
         "OutboxMessageFactory": "_factories_database",
+        "PaymentEventFactory": "_factories_commerce",
+        "PaymentFactory": "_factories_commerce",
         "PostgresServer": "_postgres",
         "RedisServer": "_redis",
         "StoredRoleFactory": "_factories_auth",

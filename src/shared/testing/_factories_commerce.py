@@ -14,8 +14,10 @@ from shared.commerce import (
     InventoryReservation,
     Order,
     OrderItem,
+    Payment,
+    PaymentEvent,
 )
-from shared.database import uuid7
+from shared.database import utc_now, uuid7
 from shared.testing._factory_base import ModelFactory, declared, factory
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "InventoryReservationFactory",
     "OrderFactory",
     "OrderItemFactory",
+    "PaymentEventFactory",
+    "PaymentFactory",
 ]
 
 
@@ -249,3 +253,49 @@ class AssetEntryFactory(ModelFactory):
     asset_id = factory.SelfAttribute("holding.asset_id")
     amount = Decimal(1)
     amount_after = factory.SelfAttribute("holding.amount")
+
+
+@declared
+class PaymentFactory(ModelFactory):
+    """A pending payment of 19.90 EUR through Stripe; no event tells of it.
+
+    Example:
+        >>> PaymentFactory.build(status="succeeded").provider
+        'stripe'
+    """
+
+    class Meta:
+        model = Payment
+
+    id = factory.LazyFunction(uuid7)
+    provider = "stripe"
+    provider_id = factory.Sequence(lambda n: f"pi_{n}")
+    reference = factory.Sequence(lambda n: f"payment-{n}")
+    status = "pending"
+    currency = "EUR"
+    amount = Decimal("19.90")
+    refunded = Decimal(0)
+
+
+@declared
+class PaymentEventFactory(ModelFactory):
+    """A message that was noted, with the payment it is about.
+
+    Example:
+        >>> PaymentEventFactory.build(outcome="stale").outcome
+        'stale'
+    """
+
+    class Meta:
+        model = PaymentEvent
+
+    class Params:
+        payment = factory.SubFactory(PaymentFactory)
+
+    id = factory.LazyFunction(uuid7)
+    payment_id = factory.SelfAttribute("payment.id")
+    provider = factory.SelfAttribute("payment.provider")
+    event_id = factory.Sequence(lambda n: f"evt_{n}")
+    type = "payment_intent.created"
+    outcome = "noted"
+    occurred_at = factory.LazyFunction(utc_now)

@@ -13,6 +13,7 @@ from shared.config import (
     get_redis_url,
     get_security_config,
     get_sendgrid_config,
+    get_shopify_config,
     get_stripe_config,
     override_settings,
     use_settings,
@@ -21,7 +22,8 @@ from shared.errors import ConfigurationError
 from tests.unit.config._helpers import PRODUCTION, load
 
 VIEWS = {
-    get_stripe_config: "api_version publishable_key secret_key webhook_secret webhook_tolerance",
+    get_stripe_config: "api_version base_url publishable_key secret_key timeout webhook_secret webhook_tolerance",
+    get_shopify_config: "access_token api_version shop webhook_secret",
     get_sendgrid_config: "api_key from_email from_name",
     get_gcp_config: "bucket_name credentials_path project_id",
     get_aws_config: "access_key_id endpoint_url region s3_bucket secret_access_key session_token tables",

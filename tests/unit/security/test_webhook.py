@@ -518,7 +518,7 @@ def test_no_message_shows_secret_signature_or_body(provider):
 @pytest.mark.parametrize("provider", ["paypal", "", None, 7, []], ids=repr)
 def test_an_unknown_provider_is_refused_with_the_known_ones(provider):
     with pytest.raises(
-        ConfigurationError, match="known: github, hmac, shopify, slack, standard, stripe, svix"
+        ConfigurationError, match="known: github, hmac, sendgrid, shopify, slack, standard, stripe, svix"
     ):
         check(provider, {})
 

@@ -23,6 +23,7 @@ from shared.config._sections._suppliers import (
     AWSSettings,
     EmailSettings,
     GCPSettings,
+    ShopifySettings,
     StripeSettings,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "RedisSettings",
     "ResilienceSettings",
     "SecuritySettings",
+    "ShopifySettings",
     "StorageSettings",
     "StripeSettings",
 ]

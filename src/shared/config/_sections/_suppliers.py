@@ -122,6 +122,29 @@ class StripeSettings(Section):
     STRIPE_WEBHOOK_SECRET: SecretStr | None = setting(None, "Secret that signs the webhooks.")
     STRIPE_WEBHOOK_TOLERANCE: Seconds = setting(300.0, "Oldest webhook accepted, in seconds.")
     STRIPE_API_VERSION: Printable | None = setting(None, "Version of the Stripe API; none is the account's.")
+    STRIPE_BASE_URL: HttpUrl | None = setting(None, "Address of a compatible server in place of Stripe's.")
+    STRIPE_TIMEOUT: Seconds = setting(10.0, "Longest wait for one answer of Stripe, in seconds.")
+
+
+class ShopifySettings(Section):
+    """Orders and payments through Shopify: ``settings.shopify``.
+
+    Example:
+        >>> ShopifySettings(SHOPIFY_SHOP="acme.myshopify.com").SHOPIFY_WEBHOOK_SECRET is None
+        True
+    """
+
+    SHOPIFY_SHOP: str | None = setting(
+        None,
+        "The shop, such as acme.myshopify.com.",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com$",
+        expects="the name of a shop, such as acme.myshopify.com",
+    )
+    SHOPIFY_ACCESS_TOKEN: SecretStr | None = setting(None, "Token of the Admin API.")
+    SHOPIFY_API_VERSION: Printable | None = setting(None, "Version of the Admin API, such as 2026-07.")
+    SHOPIFY_WEBHOOK_SECRET: SecretStr | None = setting(
+        None, "Secret that signs the webhooks: the client secret of the app."
+    )
 
 
 class EmailSettings(Section):
