@@ -51,8 +51,13 @@ class Reader:
         constant = self._constant.get(key)
         if constant is not None:
             return constant.value is True
-        detail = self.detail(key, context)
-        return detail is not None and detail.value is True
+        decide = self._decide.get(key)
+        if decide is None:
+            return False
+        try:
+            return decide(_NOTHING if context is None else context).value is True
+        except Exception:  # noqa: BLE001 (whatever a context holds, a flag answers)
+            return self._fallback(key) is True
 
     def variant(self, key: str, context: Mapping[str, Any] | None = None) -> str | None:
         """Return the name of the variant that is served, or ``None`` where there is none.

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 _DEEPEST: Final = 32
 _WORD: Final = 1 << 64
+_SHORT: Final = tuple(bytes((0x60 | size,)) for size in range(24))
 _SIMPLE: Final[dict[Any, bytes]] = {False: b"\xf4", True: b"\xf5", None: b"\xf6"}
 
 
@@ -18,6 +19,8 @@ def canonical_cbor(value: Any) -> bytes | None:
 
     Source: RFC 8949, section 4.2.
     """
+    if type(value) is str and len(value) < 24 and value.isascii():  # the usual unit, without a detour
+        return _SHORT[len(value)] + value.encode("ascii")
     try:
         return _encoded(value, 0)
     except (TypeError, ValueError, RecursionError):

@@ -109,17 +109,22 @@ def _aliased(get: Callable[[Mapping[str, Any]], Any]) -> Callable[[Any, Run], An
 
 
 def _decide(key: str, node: Node, details: Mapping[str, Detail], default: Detail) -> Decide:
-    ready = {name: served(detail) for name, detail in details.items()}
+    fixed = {name: detail for name, detail in details.items() if not isinstance(detail.value, dict | list)}
+    copied = {name: served(detail) for name, detail in details.items() if name not in fixed}
     usual = served(default)
 
     def decide(context: Mapping[str, Any]) -> Detail:
         variant = node(context, Run(context))
         if variant is None:
             return usual()
-        served = ready.get(variant if type(variant) is str else to_text(variant))
-        if served is None:
+        name = variant if type(variant) is str else to_text(variant)
+        detail = fixed.get(name)
+        if detail is not None:
+            return detail
+        copy_of = copied.get(name)
+        if copy_of is None:
             return _error(key, "GENERAL", "targeting names a variant that is not there")
-        return served()
+        return copy_of()
 
     return decide
 

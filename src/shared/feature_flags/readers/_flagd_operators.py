@@ -2,18 +2,18 @@
 
 import operator as compare
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from shared.feature_flags.readers._cbor import canonical_cbor
 from shared.feature_flags.readers._javascript import to_text
-from shared.feature_flags.readers._jsonlogic import Make, Node, Run
+from shared.feature_flags.readers._jsonlogic import Make, Node, Run, is_constant
 from shared.feature_flags.readers._jsonlogic_operators import plain
 from shared.feature_flags.readers._murmur3 import fastest_murmur3
 from shared.feature_flags.readers._semver import parse_lenient_version
 
 FractionalVersion: TypeAlias = Literal[1, 2, 3]
-Bucket: TypeAlias = tuple[Any, int]
 
 _MAX_INT32: Final = 2_147_483_647
 _ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -65,20 +65,31 @@ def _fractional(
     arguments = tuple(nodes)
     place = partial(_place_v1 if version == 1 else _place, murmur3)
     encode = _encoder(flag_key, version)
+    # The usual distribution is written out: then only the unit has to be looked at.
+    ready = _constant_buckets(arguments[1:])
 
     def fractional(data: Any, run: Run) -> Any:
-        values: list[Any] = [node(data, run) for node in arguments]
-        if not values:
+        if not arguments:
             return None
-        first = values[0]
+        first = arguments[0](data, run)
         given = isinstance(first, str) if version != 3 else not isinstance(first, list | tuple)
         unit = encode(first if given else targeting_key(run), shorthand=not given)
-        buckets = _buckets(values[1:] if given else values)
+        if given and ready is not None:
+            return None if unit is None else place(unit, ready)
+        values = [node(data, run) for node in arguments[1:]]
+        buckets = _buckets(values if given else [first, *values])
         if unit is None or buckets is None:
             return None
         return place(unit, buckets)
 
     return fractional
+
+
+def _constant_buckets(nodes: Sequence[Node]) -> "_Buckets | None":
+    if not all(map(is_constant, nodes)):
+        return None
+    run = Run({})
+    return _buckets([node(None, run) for node in nodes])
 
 
 def _encoder(flag_key: str, version: FractionalVersion) -> Callable[..., bytes | None]:
@@ -94,9 +105,18 @@ def _encoder(flag_key: str, version: FractionalVersion) -> Callable[..., bytes |
     return encode
 
 
-def _buckets(values: Sequence[Any]) -> list[Bucket] | None:
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """A distribution: the end of each variant's share, in order."""
+
+    ends: tuple[tuple[int, Any], ...]
+    total: int
+
+
+def _buckets(values: Sequence[Any]) -> _Buckets | None:
     """Return variants and weights, or ``None`` for what is no distribution; below zero is zero."""
-    buckets: list[Bucket] = []
+    ends: list[tuple[int, Any]] = []
+    total = 0
     for value in values:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= 2:
             return None
@@ -105,31 +125,29 @@ def _buckets(values: Sequence[Any]) -> list[Bucket] | None:
             return None
         if isinstance(value[0], list | tuple | dict):
             return None
-        buckets.append((value[0], max(0, int(weight))))
-    total = sum(weight for _, weight in buckets)
-    return buckets if 0 < total <= _MAX_INT32 else None
+        total += max(0, int(weight))
+        ends.append((total, value[0]))
+    return _Buckets(tuple(ends), total) if 0 < total <= _MAX_INT32 else None
 
 
-def _place(murmur3: Callable[[bytes, int], int], unit: bytes, buckets: list[Bucket]) -> Any:
-    total = sum(weight for _, weight in buckets)
-    place = murmur3(unit, 0) * total >> 32
-    end = 0
-    for variant, weight in buckets:
-        end += weight
+def _place(murmur3: Callable[[bytes, int], int], unit: bytes, buckets: _Buckets) -> Any:
+    place = murmur3(unit, 0) * buckets.total >> 32
+    for end, variant in buckets.ends:
         if place < end:
             return variant
     return None
 
 
-def _place_v1(murmur3: Callable[[bytes, int], int], unit: bytes, buckets: list[Bucket]) -> Any:
+def _place_v1(murmur3: Callable[[bytes, int], int], unit: bytes, buckets: _Buckets) -> Any:
     """Return the variant as before 2026: the absolute value of the signed hash as a share of 100."""
-    total = sum(weight for _, weight in buckets)
     unsigned = murmur3(unit, 0)
     signed = unsigned - (1 << 32) if unsigned > _MAX_INT32 else unsigned
     place = abs(signed) / _MAX_INT32 * 100
-    end = 0.0
-    for variant, weight in buckets:
-        end += weight * 100 / total
-        if place < end:
+    reached = 0
+    share = 0.0
+    for end, variant in buckets.ends:  # summed one by one, as the floats of the others are
+        share += (end - reached) * 100 / buckets.total
+        reached = end
+        if place < share:
             return variant
     return None

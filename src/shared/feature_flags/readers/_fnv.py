@@ -16,8 +16,8 @@ def fnv1a(text: str, state: int = OFFSET) -> int:
     is encoded as UTF-8.
     """
     if text.isascii():
-        for unit in text.encode("ascii"):
-            state = (state ^ unit) * _PRIME & _MASK
+        for unit in text.encode("ascii"):  # literals: half of the time goes into looking names up
+            state = (state ^ unit) * 0x01000193 & 0xFFFFFFFF
         return state
     units = text.encode("utf-16-le", "surrogatepass")
     for start in range(0, len(units), 2):

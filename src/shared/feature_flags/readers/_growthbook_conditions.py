@@ -5,6 +5,7 @@ not hold, and neither does its negation. A condition that is malformed does not 
 all, wherever the fault is.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -54,6 +55,9 @@ class Visit:
         self.left = _MOST_VISITS
 
 
+_NO_VISIT: Final = Visit()
+
+
 class Conditions:
     """Compiles conditions against the saved groups of one document.
 
@@ -70,10 +74,11 @@ class Conditions:
     def test(self, condition: Any) -> Test:
         """Return the test of a condition; it never raises."""
         node = self._condition(condition)
+        refers = '"$savedGroup"' in json.dumps(condition, default=str)
 
         def test(attributes: Mapping[str, Any]) -> bool:
             try:
-                return node(attributes, Visit()) is True
+                return node(attributes, Visit() if refers else _NO_VISIT) is True
             except (ValueError, TypeError, RecursionError):
                 return False
 
@@ -98,7 +103,10 @@ class Conditions:
             return self._saved_group(value)
         if key == "$savedGroups":
             return _no
-        get, test = path_getter(key, self._aliases), self._value(value)
+        get = path_getter(key, self._aliases)
+        if isinstance(value, str):
+            return lambda attributes, _visit: get(attributes) == value
+        test = self._value(value)
         return lambda attributes, visit: test(get(attributes), visit)
 
     def _any(self, value: Any) -> Node:
@@ -230,6 +238,8 @@ def _negated(node: Node) -> Node:
 def _every(nodes: Sequence[Node]) -> Node:
     if len(nodes) == 1:
         return nodes[0]
+    if len(nodes) == 2:
+        return _both(*nodes)
     frozen = tuple(nodes)
 
     def every(found: Any, visit: Visit) -> Verdict:
@@ -242,6 +252,16 @@ def _every(nodes: Sequence[Node]) -> Node:
         return result
 
     return every
+
+
+def _both(first: Node, second: Node) -> Node:
+    def both(found: Any, visit: Visit) -> Verdict:
+        verdict = first(found, visit)
+        if verdict is True:
+            return second(found, visit)
+        return False if verdict is False or second(found, visit) is False else None
+
+    return both
 
 
 def _some(nodes: Sequence[Node]) -> Node:

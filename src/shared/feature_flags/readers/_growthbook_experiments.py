@@ -75,6 +75,8 @@ def in_range(place: float, span: Range) -> bool:
 def unit_of(attribute: str | None, fallback: str | None, aliases: Mapping[str, str]) -> Unit:
     """Return the function that names the attribute and the unit; ``""`` where there is no unit."""
     name = "id" if attribute is None else attribute
+    if not fallback and aliases.get(name) is None:
+        return lambda context: (name, unit_text(context.get(name)))
     names = ((name, aliases.get(name)), *(((fallback, aliases.get(fallback)),) if fallback else ()))
 
     def unit(context: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from shared.feature_flags.readers._growthbook_experiments import (
     Path,
     Settings,
     filters_test,
-    in_range,
     unit_of,
 )
 from shared.feature_flags.readers._growthbook_results import ExperimentResult, FeatureResult
@@ -31,6 +30,9 @@ def _nothing(_context: Mapping[str, Any], _path: Path) -> None:
 _MOST_PARENTS: Final = 1_000
 
 
+_NOWHERE: Final = Path((), [0])
+
+
 class Features:
     """The features of one document, compiled.
 
@@ -47,6 +49,10 @@ class Features:
         self._exposed = exposed
         self._rules: dict[str, tuple[Rule, ...]] = {}
         self._defaults: dict[str, FeatureResult] = {}
+        # Only these need to know what they are a prerequisite of.
+        self._gated = {
+            key for key, feature in features.items() if "parentConditions" in str(feature.get("rules"))
+        }
         for key, feature in features.items():
             self._defaults[key] = FeatureResult(feature.get("defaultValue"), "defaultValue")
             self._rules[key] = tuple(
@@ -68,7 +74,7 @@ class Features:
             return _UNKNOWN
         if path is not None and key in path.keys:
             return _CYCLE
-        here = (path or Path((), [_MOST_PARENTS])).below(key)
+        here = (path or Path((), [_MOST_PARENTS])).below(key) if key in self._gated else _NOWHERE
         for rule in self._rules[key]:
             result = rule(context, here)
             if result is not None:
@@ -123,12 +129,12 @@ class Features:
         sticks = self._settings.sticky is not None and not rule.get("disableStickyBucketing")
         fallback = rule.get("fallbackAttribute") if sticks else None
         unit = unit_of(rule.get("hashAttribute"), fallback, self._settings.aliases)
-        limits = (span[0], span[1]) if span is not None else (0.0, coverage)
+        low, high = (span[0], span[1]) if span is not None else (0.0, coverage)
         place = bucket
 
         def included(context: Mapping[str, Any], _path: Path) -> FeatureResult | None:
             found = unit(context)[1]
-            return result if found and in_range(place(found), limits) else None
+            return result if found and low <= place(found) < high else None
 
         return included
 

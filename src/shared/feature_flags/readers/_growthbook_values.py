@@ -38,6 +38,8 @@ def is_list(value: Any) -> bool:
 
 def is_on(value: Any) -> bool:
     """Return whether JavaScript takes *value* for true; an empty list or object is."""
+    if value is True:
+        return True
     if value is None or value is False or value == "":
         return False
     return not is_number(value) or not (value == 0 or math.isnan(value))
@@ -47,6 +49,10 @@ def path_getter(path: str, aliases: Mapping[str, str]) -> Get:
     """Return a function that reads a dotted path; a list has its indices and ``length``."""
     first, *rest = path.split(".")
     alias = aliases.get(first)
+    if not rest and alias is None:
+        return lambda attributes: (
+            attributes.get(path) if type(attributes) is dict else _step(attributes, path)
+        )
 
     def get(attributes: Any) -> Any:
         value = _step(attributes, first)
@@ -60,7 +66,7 @@ def path_getter(path: str, aliases: Mapping[str, str]) -> Get:
 
 
 def _step(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return value.get(name)
     if isinstance(value, list | tuple):
         if name == "length":

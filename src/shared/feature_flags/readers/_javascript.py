@@ -100,6 +100,8 @@ def strict_equal(left: Any, right: Any) -> bool:
 
 def loose_equal(left: Any, right: Any) -> bool:
     """Return ``left == right``."""
+    if type(left) is str and type(right) is str:
+        return left == right
     if left is None or right is None:
         return left is right
     if isinstance(left, str) and isinstance(right, str):

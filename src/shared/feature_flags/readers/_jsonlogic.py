@@ -163,7 +163,7 @@ def _own(name: str, default: Node) -> Node:
     path = (name,)
 
     def read(data: Any, run: Run) -> Any:
-        value = data.get(name) if isinstance(data, Mapping) else _walk(data, path)
+        value = data.get(name) if type(data) is dict else _walk(data, path)
         return default(data, run) if value is None else value
 
     return read
@@ -171,7 +171,7 @@ def _own(name: str, default: Node) -> Node:
 
 def _walk(data: Any, path: tuple[str, ...]) -> Any:
     for step in path:
-        if isinstance(data, Mapping):
+        if type(data) is dict or isinstance(data, Mapping):
             data = data.get(step)
         elif isinstance(data, list | tuple | str):
             if step == "length":

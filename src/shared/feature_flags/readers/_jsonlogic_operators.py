@@ -69,7 +69,8 @@ def _if(nodes: Sequence[Node]) -> Node:
 
     def choose(data: Any, run: Run) -> Any:
         for condition, result in cases:
-            if truthy(condition(data, run)):
+            value = condition(data, run)
+            if value is True or (value is not False and truthy(value)):
                 return result(data, run)
         return otherwise(data, run)
 
@@ -84,7 +85,7 @@ def _chain(nodes: Sequence[Node], *, ends: bool) -> Node:
         value = None
         for node in arguments:
             value = node(data, run)
-            if truthy(value) is ends:
+            if (value if type(value) is bool else truthy(value)) is ends:
                 return value
         return value
 

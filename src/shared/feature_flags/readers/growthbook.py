@@ -77,8 +77,10 @@ class GrowthBookReader(Reader):
             >>> load({"features": {"size": {"defaultValue": "large"}}}).is_enabled("size")
             True
         """
-        detail = self.detail(key, context)
-        return detail is not None and is_on(detail.value)
+        try:
+            return is_on(self._features.evaluate(key, _NOTHING if context is None else context).value)
+        except Exception:  # noqa: BLE001 (whatever a context holds, a feature answers)
+            return False
 
     def feature(self, key: str, context: Mapping[str, Any] | None = None) -> FeatureResult:
         """Return what a feature is in the words of GrowthBook, with the experiment behind it.
@@ -188,9 +190,17 @@ class _Exposed:
 
 def _decision(key: str, features: Features) -> Decide:
     evaluate = features.evaluate
+    ready: dict[int, tuple[FeatureResult, Callable[[], Detail]]] = {}
 
     def decide(context: Mapping[str, Any]) -> Detail:
-        return served(_detail(key, evaluate(key, context)))()
+        found = evaluate(key, context)
+        if found.result is not None:
+            return served(_detail(key, found))()
+        # Every result without an experiment is made once, at load.
+        known = ready.get(id(found))
+        if known is None:
+            known = ready[id(found)] = (found, served(_detail(key, found)))
+        return known[1]()
 
     return decide
 
