@@ -56,7 +56,7 @@ def _fleet(
     folder: Path, redis: RedisServer, database_url: str | None = None
 ) -> tuple[Server, Server, Server, Server]:
     catalog_port, payments_port, orders_port, accounts_port = (free_port() for _ in range(4))
-    secret = secrets.token_urlsafe(48)
+    secret, notices = secrets.token_urlsafe(48), f"whsec_{secrets.token_hex(16)}"
     # What a deployment would set; the library refuses to start in production without.
     common = {
         "ENVIRONMENT": "production",
@@ -82,7 +82,11 @@ def _fleet(
         ["-m", "waitress", f"--listen=127.0.0.1:{payments_port}", "examples.payments_stub.app:app"],
         payments_port,
         folder / "payments.log",
-        common,
+        {
+            **common,
+            "NOTICE_URL": f"http://127.0.0.1:{orders_port}/webhooks/payments",
+            "NOTICE_SECRET": notices,
+        },
     )
     orders = Server(
         "orders",
@@ -96,6 +100,10 @@ def _fleet(
             "DATABASE_URL": database_url or f"sqlite:///{folder}/orders.db",
             "DB_ALLOW_PLAINTEXT": "true",
             "IDEMPOTENCY_STORE": "database://",
+            "PAYMENTS_WEBHOOK_SECRET": notices,
+            "STORAGE_URL": f"file://{folder}/objects",
+            "EMAIL_BACKEND": "memory",
+            "EMAIL_FROM": "shop@example.com",
         },
     )
     accounts = Server(

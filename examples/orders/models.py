@@ -13,6 +13,7 @@ class Wanted(BaseModel):
     sku: Sku
     quantity: int = Field(gt=0, le=10_000)
     card_number: str | None = Field(default=None, min_length=12, max_length=19)
+    email: str | None = Field(default=None, max_length=254, description="Where the receipt goes.")
 
 
 class Delivery(BaseModel):

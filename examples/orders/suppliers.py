@@ -1,6 +1,7 @@
 """The services that orders calls: behind breaker, retry and timeout, closed with the service."""
 
 from examples.orders.settings import OrdersSettings
+from shared.commerce import OrderEntity
 from shared.config import get_settings
 from shared.resilience import AsyncServiceClient
 from shared.runtime import Runtime, current
@@ -19,9 +20,14 @@ class Suppliers:
         answer = await self.catalog.get("/items/{sku}", path={"sku": sku})
         return int(answer.json()["data"]["price_cents"])
 
-    async def charge(self, cents: int, *, key: str) -> str:
-        """Have *cents* paid; the key lets a try be repeated without paying twice."""
-        answer = await self.payments.post("/charges", json={"amount_cents": cents}, idempotency_key=key)
+    async def charge(self, order: OrderEntity, *, email: str | None = None) -> str:
+        """Have *order* paid; the key lets a try be repeated without paying twice."""
+        charge = {
+            "amount_cents": int(order.total * 100),
+            "receipt_email": email,
+            "metadata": {"order_id": str(order.id)},
+        }
+        answer = await self.payments.post("/charges", json=charge, idempotency_key=f"order-{order.id}")
         return str(answer.json()["data"]["id"])
 
     async def aclose(self) -> None:

@@ -28,6 +28,7 @@ from shared.api._options import LayerOptions
 from shared.api._page_request import PageRequest
 from shared.api._pipeline import Pipeline
 from shared.api._policies import CorsPolicy, CsrfPolicy
+from shared.api._stored import DownloadPlan, StoredRepresentation, plan_download
 from shared.api._validation import load_model, validation_error
 from shared.api._versions import ApiVersion, VersionChange, Versions
 
@@ -42,6 +43,7 @@ __all__ = [
     "DatabaseReplays",
     "Deprecation",
     "DeprecationNoted",
+    "DownloadPlan",
     "Envelope",
     "ErrorBody",
     "ErrorEnvelope",
@@ -66,6 +68,7 @@ __all__ = [
     "RequestFinished",
     "RequestLimited",
     "ResponseHeaders",
+    "StoredRepresentation",
     "Success",
     "VersionChange",
     "Versions",
@@ -78,6 +81,7 @@ __all__ = [
     "idempotent_request",
     "load_model",
     "migration_guide",
+    "plan_download",
     "prefers_problem",
     "problem_details",
     "rate_limit",

@@ -40,6 +40,7 @@ if face == "sync":
 else:
     sizes = asyncio.run(both())
 assert sum(sizes) == 160 * MIB, sum(sizes)
+storage.delete("big.bin")
 print("moved")
 """
 
