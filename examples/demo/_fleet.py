@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT = 30.0  # seconds; a loaded machine imports slowly
+START_TIMEOUT = 60.0  # seconds; a loaded machine imports slowly
 
 
 def free_port() -> int:
