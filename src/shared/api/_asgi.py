@@ -1,7 +1,7 @@
 """What one ASGI connection knows about itself, and the HTTP side of it."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from shared.api._errors import Reply
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
@@ -19,6 +19,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+J = TypeVar("J")
 RouteOf = Callable[[Scope, int], str]
 Fallback = Callable[[Scope, Receive, Send, Exception], Awaitable[bool]]
 
@@ -186,6 +187,10 @@ class AsgiConnection(Exchange):
     def find_route(self) -> str:
         """Return the template of the route that answers, or will answer, this request."""
         return expected_route(self._layer.route_of, self.scope, self.path)
+
+    def job(self, kind: type[J]) -> J | None:
+        """Return the layer's first job of this class, or None."""
+        return self._pipeline.job(kind)
 
     def route_for(self, path: str) -> str:
         """Return the template of the route that would answer *path*, whatever the method."""

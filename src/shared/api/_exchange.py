@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from shared.context import RequestContext
 
 __all__ = ["UNMATCHED", "Exchange", "Outcome", "RequestFinished"]
 
+J = TypeVar("J")
 _new_tuple = tuple.__new__
 
 #: Called with the exchange, the status and the headers of a starting answer.
@@ -196,6 +197,10 @@ class Exchange:
         ``"unmatched"`` when nothing fits or the layer knows no router.
         """
         return self.route
+
+    def job(self, kind: type[J]) -> J | None:  # noqa: ARG002 - an exchange without a layer
+        """Return the layer's first job of this class, or None."""
+        return None
 
     def route_for(self, path: str) -> str:  # noqa: ARG002 - an exchange without a router
         """Return the template of the route that would answer *path*, whatever the method."""

@@ -76,6 +76,8 @@ class Job:
     order of the jobs; ``on_finish`` in the order of the jobs, too.
 
     Attributes:
+        idle: Whether the job has nothing to do of its own accord: then it costs nothing and
+            is there only for what finds it with :meth:`Exchange.job`.
         waits: Whether :meth:`on_request_async`, where it is overridden, has something to
             await. A job whose store is in memory says False when it is made: then the
             quicker :meth:`on_request` is asked everywhere.
@@ -89,6 +91,7 @@ class Job:
         {'Retry-After': '60'}
     """
 
+    idle: bool = False
     waits: bool = True
 
     def on_request(self, exchange: Exchange) -> Reply | SharedError | None:

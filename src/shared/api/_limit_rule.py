@@ -5,9 +5,10 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar, overload
 
+from shared.api._current import exchange_at_hand
 from shared.api._limit_keys import KeyPart
 from shared.api._limit_policy import Cost, LimitPolicy, parse_policies
-from shared.api._limits import LIMITED
+from shared.api._limits import RateLimits
 from shared.cache import OnStoreFailure
 from shared.errors import ConfigurationError, UnsupportedCallableError
 
@@ -113,14 +114,15 @@ class RateLimitRule:
             raise refusal
 
     def _at_hand(self) -> Any:
-        found = LIMITED.find()
-        if found is None:
+        exchange = exchange_at_hand()
+        job = None if exchange is None else exchange.job(RateLimits)
+        if job is None:
             msg = (
                 f"the limit {self.where!r} was asked outside of a request, or without a RateLimits job: "
                 "call install(app), or install_layer(app, jobs=[RateLimits()])"
             )
             raise ConfigurationError(msg)
-        return found
+        return job, exchange
 
     def __repr__(self) -> str:
         limits = "; ".join(

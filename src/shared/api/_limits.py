@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
-from shared.api._current import CurrentExchange
 from shared.api._errors import Reply
 from shared.api._exchange import Exchange
 from shared.api._jobs import Job, ResponseHeaders
@@ -26,12 +25,9 @@ from shared.constants import Header
 from shared.errors import ConfigurationError, SharedError
 from shared.runtime import current
 
-__all__ = ["LIMITED", "RateLimits", "RequestLimited"]
+__all__ = ["RateLimits", "RequestLimited"]
 
 HeaderStyle = Literal["ietf", "both", "off"]
-
-#: The job and the exchange of the request under way.
-LIMITED: Final["CurrentExchange[RateLimits]"] = CurrentExchange("shared.api.rate_limits")
 
 _STATE: Final = "shared.rate_limits"
 _PROBES: Final = ("/health", "/live", "/metrics", "/ready")
@@ -129,7 +125,8 @@ class RateLimits(Job):
         self._plans: weakref.WeakKeyDictionary[Any, _Plan] = weakref.WeakKeyDictionary()
         policies = parse_policies(limits)
         self._plan: _Plan | None = self.plan(policies, None) if policies else None
-        # Rules of routes await by themselves; without limits of the layer there is nothing to.
+        # Rules of routes find the job by themselves; without limits of the layer it is not asked.
+        self.idle: bool = not policies
         self.waits: bool = bool(policies) and type(self.store) is not MemoryRateLimits
 
     @property
@@ -141,7 +138,6 @@ class RateLimits(Job):
 
     def on_request(self, exchange: Exchange) -> Reply | SharedError | None:
         """Ask the limits of the whole application."""
-        LIMITED.set(self, exchange)
         plan = self._plan
         if plan is None or exchange.path in self._exempt:
             return None
@@ -149,7 +145,6 @@ class RateLimits(Job):
 
     async def on_request_async(self, exchange: Exchange) -> Reply | SharedError | None:
         """Ask the limits of the whole application, awaiting the store."""
-        LIMITED.set(self, exchange)
         plan = self._plan
         if plan is None or exchange.path in self._exempt:
             return None
@@ -157,14 +152,9 @@ class RateLimits(Job):
             return await self.aask(plan, exchange)
         return self.ask(plan, exchange)
 
-    def on_headers(self, exchange: Exchange, status: int, headers: ResponseHeaders) -> None:  # noqa: ARG002
+    def _show(self, exchange: Exchange, _status: int, headers: ResponseHeaders) -> None:
         """Tell the caller where it stands."""
-        LIMITED.forget()
-        if self._headers == "off":
-            return
-        verdicts = exchange.peek(_STATE)
-        if verdicts:
-            _tell(verdicts, headers, legacy=self._headers == "both")
+        _tell(exchange.peek(_STATE), headers, legacy=self._headers == "both")
 
     # -- decisions --------------------------------------------------------------------
 
@@ -236,7 +226,10 @@ class RateLimits(Job):
                 tiers=tuple(verdict.tiers[index] for index in kept),
                 decisions=tuple(verdict.decisions[index] for index in kept),
             )
-        exchange.state.setdefault(_STATE, []).append(verdict)
+        told = exchange.state.setdefault(_STATE, [])
+        if not told and self._headers != "off":
+            exchange.before_headers(self._show)
+        told.append(verdict)
         if verdict.allowed:
             return None
         events = current().events

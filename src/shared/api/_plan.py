@@ -10,7 +10,7 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from shared.api._built_in import built_in_jobs
 from shared.api._errors import ErrorRenderer, Reply, safe_text
@@ -33,6 +33,7 @@ _COMPLETED: Final = Outcome.COMPLETED
 _FAILED: Final = Outcome.FAILED
 
 Observer = Callable[[RequestFinished], object]
+J = TypeVar("J")
 RawHeaders = tuple[tuple[tuple[bytes, bytes], ...], frozenset[bytes]]
 TextHeaders = tuple[tuple[tuple[str, str], ...], frozenset[str]]
 
@@ -77,20 +78,21 @@ class Plan:
         self.renderer = ErrorRenderer.from_options(options, runtime.get(ErrorMap, lambda _: ErrorMap()))
         self.in_flight = in_flight
         self.jobs = (*built_in_jobs(options), *jobs)
+        asked = tuple(job for job in self.jobs if not getattr(job, "idle", False))
         self.request_timeout = options.request_timeout
-        self.on_request = tuple(job.on_request for job in self.jobs if _overrides(job, "on_request"))
+        self.on_request = tuple(job.on_request for job in asked if _overrides(job, "on_request"))
         self.on_request_async = tuple(
             (job.on_request_async, True) if _awaits(job) else (job.on_request, False)
-            for job in self.jobs
+            for job in asked
             if _overrides(job, "on_request_async") or _overrides(job, "on_request")
         )
         self.traces = options.trace
         self.api_version = options.api_version
         self.awaits = any(waits for _, waits in self.on_request_async)
-        self.on_headers = tuple(job.on_headers for job in self.jobs if _overrides(job, "on_headers"))
+        self.on_headers = tuple(job.on_headers for job in asked if _overrides(job, "on_headers"))
         self.decorates = bool(self.on_headers) or options.server_timing
         self._observers: tuple[Observer, ...] = (
-            *(job.on_finish for job in self.jobs if _overrides(job, "on_finish")),
+            *(job.on_finish for job in asked if _overrides(job, "on_finish")),
             *observers,
         )
         # Each a pair: [0] over http, [1] over https.
@@ -122,6 +124,10 @@ class Plan:
                 names = ids.union(name.lower() for name, _ in pairs)
                 text.append((pairs, names))
                 raw.append((policy.raw_headers(https=https), frozenset(name.encode() for name in names)))
+
+    def job(self, kind: type[J]) -> J | None:
+        """Return the first job of this class, or None."""
+        return next((job for job in self.jobs if isinstance(job, kind)), None)
 
     # -- the beginning -------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from shared.api._errors import Reply
 from shared.api._exchange import EXCHANGE_KEY, UNMATCHED, Exchange, Outcome
@@ -20,6 +20,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 Tokens = tuple[Token[Runtime | None], Token[RequestContext | None]]
+J = TypeVar("J")
 RouteOf = Callable[[Environ, int], str]
 
 _NO_BODY: Final = frozenset({204, 304})
@@ -141,6 +142,10 @@ class WsgiExchange(Exchange):
     def find_route(self) -> str:
         """Return the template of the route that answers, or will answer, this request."""
         return expected_route(self._layer.route_of, self.environ, self.environ)
+
+    def job(self, kind: type[J]) -> J | None:
+        """Return the layer's first job of this class, or None."""
+        return self._pipeline.job(kind)
 
     def route_for(self, path: str) -> str:
         """Return the template of the route that would answer *path*, whatever the method."""
