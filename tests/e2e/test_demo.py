@@ -75,7 +75,7 @@ def test_failed_expectation_is_a_line_of_the_report(capsys):
     assert "sum: wanted 5, found 4" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["orders", "catalog", "accounts"])
+@pytest.mark.parametrize("name", ["orders", "catalog", "accounts", "agents"])
 def test_each_example_stays_small(name):
     lines = (ROOT / "examples" / name / "app.py").read_text().splitlines()
 

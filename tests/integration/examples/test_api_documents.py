@@ -26,6 +26,14 @@ OPERATIONS = {
         "POST /refresh",
         "POST /webhooks/payments",
     },
+    "agents": {
+        "GET /agents/{agent_id}/config",
+        "GET /tasks/{task_id}/executions",
+        "POST /agents",
+        "POST /agents/{agent_id}/tasks",
+        "POST /conversations",
+        "POST /conversations/{conversation_id}/messages",
+    },
     "payments_stub": {"POST /charges", "PUT /dial"},
 }
 

@@ -1,16 +1,32 @@
 """The SDK underneath: made late, told everything, and never left to decide about retries."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.errors import MissingDependencyError
 from shared.integrations.openai._options import OpenAIOptions
+from shared.security import mask_url
 
 __all__ = ["load_sdk", "load_sdk_async", "make_client", "send_options"]
 
 _NO_KEY: Final = "none"  # what a compatible server without keys is sent
+
+
+class _UrlMask(logging.Filter):
+    """Masks the addresses that the HTTP library logs in full."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                mask_url(str(item)) if type(item).__name__ == "URL" else item for item in record.args
+            )
+        return True
+
+
+_MASK: Final = _UrlMask()
 
 
 def load_sdk() -> Any:
@@ -44,6 +60,7 @@ def make_client(options: OpenAIOptions, *, asynchronous: bool) -> Any:
 
     import httpx2
 
+    logging.getLogger("httpx2").addFilter(_MASK)  # adding it again changes nothing
     http: dict[str, Any] = {
         "timeout": httpx2.Timeout(options.timeout, connect=min(options.timeout, options.connect_timeout)),
         "limits": httpx2.Limits(

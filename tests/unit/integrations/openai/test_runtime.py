@@ -110,6 +110,36 @@ def test_the_runtime_closes_its_client(fake):
         client.chat("hi")
 
 
+def test_a_service_closes_its_client_with_itself(fake):
+    from fastapi import FastAPI
+
+    from shared.service import install, installed
+    from shared.testing import ApiClient
+
+    app = install(
+        FastAPI(),
+        Settings(
+            environ={
+                "OPENAI_BASE_URL": fake.base_url,
+                "OPENAI_API_KEY": fake.api_key,
+                "ENVIRONMENT": "testing",
+            },
+            env_file=None,
+        ),
+        service="asks",
+    )
+
+    @app.get("/ask")
+    async def ask():
+        return {"text": (await acreate_chat_completion("hi")).text}
+
+    with ApiClient(app) as api:
+        assert api.get("/ask").json == {"text": "echo: hi"}
+        client = installed(app).runtime.find(room.AsyncOpenAIClient)
+
+    assert client._transport._closed
+
+
 def test_open_connections_of_a_loop_are_not_closed_without_it(fake):
     async def main():
         client = room.AsyncOpenAIClient(base_url=fake.base_url, api_key=fake.api_key)
@@ -147,6 +177,17 @@ def test_the_environment_of_the_sdk_is_not_followed(fake, monkeypatch):
 
     headers = {name.lower() for name in fake.requests[0].headers}
     assert "openai-organization" not in headers
+
+
+def test_a_secret_in_the_address_is_not_logged_by_the_http_library(fake, caplog):
+    import logging
+
+    address = fake.base_url.replace("http://", "http://user:hidden-word@") + "?api_key=hidden-word"
+
+    with caplog.at_level(logging.DEBUG), OpenAIClient(base_url=address, api_key=fake.api_key) as client:
+        client.validate_model("gpt-4o")
+
+    assert "hidden-word" not in caplog.text
 
 
 def test_organization_and_project_are_sent(fake):

@@ -1,0 +1,1 @@
+"""The agents service: has tasks done by a model, and stays up without one."""
