@@ -19,6 +19,7 @@ from shared.feature_flags._accessors import (
     value,
     variant,
 )
+from shared.feature_flags._assignments import FlagAssignments, MemoryFlagAssignments
 from shared.feature_flags._blocks import FlagBlock
 from shared.feature_flags._catalogue import FEATURE_FLAGS
 from shared.feature_flags._code_scan import CodeScan, CodeUse, scan_code
@@ -86,6 +87,7 @@ __all__ = [
     "FileFlagStore",
     "Flag",
     "FlagAdmin",
+    "FlagAssignments",
     "FlagBlock",
     "FlagChange",
     "FlagChangeNotifier",
@@ -116,6 +118,7 @@ __all__ = [
     "LastKnownGood",
     "Layer",
     "LayeredFlagStore",
+    "MemoryFlagAssignments",
     "MemoryFlagStore",
     "MetricSource",
     "Op",

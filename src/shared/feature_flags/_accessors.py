@@ -103,11 +103,15 @@ def flags_from_settings(settings: "Settings", *, flags: Declared | None = None) 
         >>> flags_from_settings(settings).is_enabled("analytics_enabled")
         True
     """
+    return _build(settings, flags, lambda: settings)
+
+
+def _build(settings: "Settings", flags: Declared | None, in_force: "Callable[[], Settings]") -> Flags:
     section = settings.flags
     return Flags(
         _code(section, flags),
         environment=str(settings.app.ENVIRONMENT),
-        overrides=_overrides(settings) if section.FLAGS_ENV_OVERRIDES else None,
+        overrides=_overrides(in_force) if section.FLAGS_ENV_OVERRIDES else None,
         store=_store(section),
         refresh_seconds=section.FLAGS_REFRESH_SECONDS,
         last_known_good=section.FLAGS_LAST_KNOWN_GOOD,
@@ -140,12 +144,12 @@ def _store(section: "FlagsSettings") -> "FlagStore | None":
     return below if url == "memory://" else LayeredFlagStore([flag_store(url), below])
 
 
-def _overrides(settings: "Settings") -> Callable[[Iterable[Flag]], Mapping[str, Any]]:
+def _overrides(settings: "Callable[[], Settings]") -> Callable[[Iterable[Flag]], Mapping[str, Any]]:
     from shared.errors import ConfigurationError
 
     def find(name: str) -> str | None:
         try:
-            return settings.variable(name)
+            return settings().variable(name)
         except ConfigurationError:  # a setting has this name: only FLAG_<NAME> is the flag
             return None
 
@@ -153,16 +157,23 @@ def _overrides(settings: "Settings") -> Callable[[Iterable[Flag]], Mapping[str, 
 
 
 def _flags(runtime: Runtime) -> Flags:
-    from shared.config import get_settings
+    from shared.config import SettingsReloaded, get_settings
     from shared.monitoring import get_metrics
     from shared.runtime import use
 
     with use(runtime):
         code, settings = runtime.find(_Code), get_settings()
-        flags = flags_from_settings(settings, flags=None if code is None else code.document)
+        in_force = [settings]
+        flags = _build(settings, None if code is None else code.document, lambda: in_force[0])
         if settings.monitoring.METRICS_ENABLED:
             flags.measure(get_metrics())
-        return flags
+
+    def reloaded(event: SettingsReloaded) -> None:
+        in_force[0] = event.settings
+        flags.reload()
+
+    flags.on_close(runtime.events.subscribe(SettingsReloaded, reloaded))
+    return flags
 
 
 # --- what services call ------------------------------------------------------------------------

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 from shared.errors import FlagDocumentError, FlagUnavailableError
+from shared.feature_flags._assignments import FlagAssignments
 from shared.feature_flags._compile_rule import RuleBuilder
 from shared.feature_flags._conditions import compile_segments
 from shared.feature_flags._detail import NOT_READY
 from shared.feature_flags._model import Flag, FlagDocument, fits_flag
 from shared.feature_flags._operators import Context, Test
-from shared.feature_flags._outcome import Assignments, Decide, Entry, Outcome, Outcomes
+from shared.feature_flags._outcome import Decide, Entry, Outcome, Outcomes
 from shared.feature_flags._prerequisites import order_flags, requires
 from shared.feature_flags._snapshot import Snapshot
 from shared.feature_flags._usage import Counters
@@ -29,7 +30,7 @@ def compile_flags(
     clock: Callable[[], float] = time.time,
     state: SnapshotState = "live",
     counters: Counters | None = None,
-    assignments: Assignments | None = None,
+    assignments: FlagAssignments | None = None,
 ) -> Snapshot:
     """Return *document* ready to be evaluated; nothing of it can change any more.
 
@@ -89,7 +90,7 @@ class _Compiler:
         clock: Callable[[], float],
         state: SnapshotState,
         counters: Counters,
-        assignments: Assignments | None,
+        assignments: FlagAssignments | None,
     ) -> None:
         self._revision = revision
         self._state = state

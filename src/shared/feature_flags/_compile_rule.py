@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, TypeAlias
 
+from shared.feature_flags._assignments import FlagAssignments
 from shared.feature_flags._bucket import bounds_of, layer_bounds, place, split_units, unit_id
 from shared.feature_flags._conditions import build_condition
 from shared.feature_flags._hashing import sha256
 from shared.feature_flags._model import Flag
 from shared.feature_flags._operators import Context, Test, getter
-from shared.feature_flags._outcome import Assignments, Outcome, Outcomes
+from shared.feature_flags._outcome import Outcome, Outcomes
 from shared.feature_flags._rules import COVERAGE_PARTS, Rule, Schedule, Split
 
 __all__ = ["ROLLOUT", "RuleBuilder", "all_rules", "salt_of", "unit_finder"]
@@ -59,7 +60,7 @@ def unit_finder(split: Split) -> Callable[[Context], str | None]:
 class RuleBuilder:
     """Builds the rules of flags; holds what they all need."""
 
-    def __init__(self, clock: Callable[[], float], assignments: Assignments | None) -> None:
+    def __init__(self, clock: Callable[[], float], assignments: FlagAssignments | None) -> None:
         self._clock = clock
         self._assignments = assignments
 
@@ -184,7 +185,7 @@ def _in_layer(
 
 
 def _sticky(
-    assignments: Assignments,
+    assignments: FlagAssignments,
     key: str,
     rule: Rule,
     split: Split,

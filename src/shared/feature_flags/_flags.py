@@ -1,5 +1,6 @@
 """The flags of a service: what is declared, what the store says, and what holds right here."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,12 @@ from shared.feature_flags._scope import block_of, current_block
 from shared.feature_flags._scoping import Scoping
 from shared.feature_flags._snapshot import Snapshot
 from shared.feature_flags._telling import Telling
-from shared.runtime import Events, current
+from shared.runtime import Events, after_fork_in_child, current
 
 if TYPE_CHECKING:
+    from shared.feature_flags._assignments import FlagAssignments
     from shared.feature_flags._last_known_good import LastKnownGood
-    from shared.feature_flags._outcome import Assignments, Outcome
+    from shared.feature_flags._outcome import Outcome
     from shared.feature_flags._store import FlagStore
 
 __all__ = ["Flags"]
@@ -86,7 +88,7 @@ class Flags(Scoping, Telling, Refreshing):
         threads: bool = True,
         strict: bool = False,
         sources: Iterable[FlagSource] = (),
-        assignments: "Assignments | None" = None,
+        assignments: "FlagAssignments | None" = None,
         clock: Callable[[], float] = time.time,
         events: Events | None = None,
     ) -> None:
@@ -100,7 +102,10 @@ class Flags(Scoping, Telling, Refreshing):
         self._engine = Engine(strict=strict, sources=tuple(sources), clock=clock, events=self.events)
         self._owner = self._engine.counters
         self._hears = self.events.has_listeners
-        self._put(self._declared, self._stored, self._state)
+        self._lock = threading.Lock()
+        self._stops: list[Callable[[], object]] = []
+        after_fork_in_child(self)
+        self._put()
         if store is not None:
             found = self._opened(store, owned=owns_store)
             self._follow(found, every=refresh_seconds, kept=last_known_good, threads=threads)
@@ -281,8 +286,31 @@ class Flags(Scoping, Telling, Refreshing):
             >>> sorted(flags.all())
             ['beta', 'new_menu']
         """
-        before = FlagDocument() if replace else self._declared
-        self._put(merged(before, declared(flags)), self._stored, self._state)
+        added = declared(flags)
+        with self._lock:
+            before = FlagDocument() if replace else self._declared
+            self._put(code=merged(before, added))
+
+    def reload(self) -> tuple[str, ...]:
+        """Read the overrides again, and the store; return the keys of flags that changed.
+
+        Raises:
+            ConfigurationError: A variable for a flag cannot be read; nothing is changed then.
+
+        Example:
+            >>> values = {"beta": True}
+            >>> flags = Flags([Flag("beta")], overrides=lambda _: values)
+            >>> values["beta"] = False
+            >>> flags.reload(), flags.is_enabled("beta")
+            (('beta',), False)
+        """
+        before = self.snapshot
+        with self._lock:
+            self._put()
+        self.refresh()
+        keys = {*changed_keys(before, self.snapshot)}
+        keys |= {key for key in self.snapshot if before.forced(key) != self.snapshot.forced(key)}
+        return tuple(sorted(keys))
 
     def swap(
         self,
@@ -312,15 +340,29 @@ class Flags(Scoping, Telling, Refreshing):
             >>> flags.is_enabled("beta")
             True
         """
-        before = self.snapshot
-        self._put(self._declared, document, state)
-        after = self.snapshot
+        with self._lock:
+            before = self.snapshot
+            self._put(stored=document, state=state)
+            after = self.snapshot
         keys = changed_keys(before, after)
         if keys or before.revision != after.revision:
             self.events.emit(FlagsChanged(after.revision, keys, actor, reason))
         return keys
 
-    def _put(self, code: FlagDocument, stored: FlagDocument | None, state: SnapshotState) -> None:
+    def after_fork(self) -> None:
+        """Replace a lock that may have been held; called in a forked child."""
+        self._lock = threading.Lock()
+
+    def _put(
+        self,
+        *,
+        code: FlagDocument | None = None,
+        stored: FlagDocument | None = None,
+        state: SnapshotState | None = None,
+    ) -> None:
+        """Compile what is new with what stays, and put it in force; the caller holds the lock."""
+        code, stored = code or self._declared, stored or self._stored
+        state = state or self._state
         overrides = self._find_overrides(code.flags.values())
         snapshot = compile_flags(
             merged(code, stored),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from shared.feature_flags._detail import GENERAL, Detail, FlagReason
 from shared.feature_flags._model import Flag
@@ -44,16 +44,6 @@ class Outcome:
 
 
 Decide: TypeAlias = Callable[[Context], Outcome]
-
-
-class Assignments(Protocol):
-    """Where sticky splits keep what a unit got first. Must not block: evaluation waits for it."""
-
-    def get(self, key: str, rule_id: str, phase: int, unit: str) -> str | None:
-        """Return the variant the unit got before, or None."""
-
-    def put(self, key: str, rule_id: str, phase: int, unit: str, variant: str) -> None:
-        """Keep what the unit got."""
 
 
 class Outcomes:

@@ -23,6 +23,7 @@ class Refreshing:
     _fast: Mapping[str, Any]
     _refresher: FlagRefresher | None = None
     _owned: FlagStore | None = None
+    _stops: list[Callable[[], object]]
     swap: Callable[..., tuple[str, ...]]
 
     def _opened(self, store: FlagStore | str, *, owned: bool) -> FlagStore:
@@ -124,6 +125,17 @@ class Refreshing:
         is_well = refresher is None or (snapshot.state == "live" and refresher.status().is_current)
         return {"status": "healthy" if is_well else "degraded", "revision": snapshot.revision}
 
+    def on_close(self, end: Callable[[], object]) -> None:
+        """Call *end* with :meth:`close`, for what was begun on behalf of the flags.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> flags = Flags({"beta": True})
+            >>> flags.on_close(lambda: print("ended")); flags.close()
+            ended
+        """
+        self._stops.append(end)
+
     def close(self) -> None:
         """Stop following the store; what is in force stays so. Safe to call twice.
 
@@ -136,6 +148,8 @@ class Refreshing:
             self._refresher.close()
             self._engine.pulse = self._engine.watch = None
             self._fast = {} if self._engine.is_careful else self._engine.snapshot.fast
+        while self._stops:
+            self._stops.pop()()
         owned, self._owned = self._owned, None
         if owned is not None:
             owned.close()

@@ -97,7 +97,10 @@ def ambient() -> dict[str, Any]:
     request = current_context()
     if request is None:
         return {}
-    found = subject(request.principal)
+    try:
+        found = subject(request.principal)
+    except Exception:  # noqa: BLE001 - a principal may be a stranger's object
+        found = {}
     if request.tenant is not None:
         found["tenant"] = request.tenant
     return found

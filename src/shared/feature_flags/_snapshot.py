@@ -78,6 +78,17 @@ class Snapshot:
         entry = self.entries.get(key)
         return None if entry is None else entry.flag
 
+    def forced(self, key: str) -> tuple[bool, Any]:
+        """Return whether an override of the process forces *key*, and to what.
+
+        Example:
+            >>> from shared.feature_flags import FlagDocument, compile_flags
+            >>> document = FlagDocument({"beta": Flag("beta")})
+            >>> compile_flags(document, overrides={"beta": True}).forced("beta")
+            (True, True)
+        """
+        return key in self.overrides, self.overrides.get(key)
+
     def detail(self, key: str, context: Any = None, *, default: Any = None) -> Detail:
         """Return the value of a flag for *context*, and why; counted as an evaluation.
 

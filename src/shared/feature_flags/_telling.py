@@ -26,6 +26,7 @@ class Telling:
 
     events: Events
     _engine: Engine
+    _stops: list[Callable[[], object]]
 
     def usage(self) -> list[FlagUse]:
         """Return how often each flag yielded what in this process, since it began.
@@ -41,7 +42,7 @@ class Telling:
         """Show evaluations, changes and the age of what is in force in *metrics*; return what ends it.
 
         Evaluations are counted here and handed over when metrics are collected: counting
-        costs no more than an increment.
+        costs no more than an increment. It ends with :meth:`close`, too.
 
         Example:
             >>> from shared.feature_flags import Flags
@@ -83,6 +84,7 @@ class Telling:
             heard()
             meter.stop()
 
+        self._stops.append(stop)
         return stop
 
     def track(self, event: str, context: Any = None, *, value: float | None = None, **fields: Any) -> None:

@@ -115,7 +115,7 @@ class Meter:
             self._target.changed(key)
 
     def stop(self) -> None:
-        """Hand over what is left, and no more."""
+        """Hand over what is left, and no more. Safe to call twice."""
         self.update()
         self._remove()
 

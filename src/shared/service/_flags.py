@@ -88,6 +88,7 @@ def _begin(service: "Service") -> "Callable[[], None] | None":
     from shared.feature_flags import FlagsChanged, get_flags
 
     flags = get_flags()
+    flags.refresh()
     log = get_logger(_ROOM)
 
     def changed(event: "FlagsChanged") -> None:

@@ -4,19 +4,24 @@ import json
 
 import pytest
 
-from shared.config import Settings, use_settings
+from shared.config import Settings, reload_settings, use_settings
 from shared.errors import ConfigurationError, UnknownFlagError
 from shared.feature_flags import (
     FEATURE_FLAGS,
     Flag,
     Flags,
     declare_flags,
+    detail,
     environment_overrides,
     explain,
     flags_from_settings,
     get_flags,
     is_feature_enabled,
+    on_change,
+    scope,
+    track,
     value,
+    variant,
 )
 from shared.monitoring import get_metrics
 from shared.runtime import Runtime, use
@@ -248,3 +253,57 @@ def test_flags_from_settings_are_new_ones():
 
     assert flags.environment == "development"
     assert flags.is_enabled("beta") is True
+
+
+def test_settings_that_are_read_again_bring_new_variables(runtime):
+    variables = {"ENVIRONMENT": "testing", "ANALYTICS_ENABLED": "true"}
+    use_settings(Settings(environ=variables, env_file=None))
+    before = is_feature_enabled("analytics_enabled")
+
+    variables["ANALYTICS_ENABLED"] = "false"
+    variables["DB_POOL_SIZE"] = "7"
+    reload_settings()
+
+    assert (before, is_feature_enabled("analytics_enabled")) == (True, False)
+
+
+def test_a_variable_that_became_wrong_leaves_the_flags_as_they_are(runtime):
+    variables = {"ENVIRONMENT": "testing", "ANALYTICS_ENABLED": "true"}
+    use_settings(Settings(environ=variables, env_file=None))
+    before = is_feature_enabled("analytics_enabled")
+
+    variables["ANALYTICS_ENABLED"] = "perhaps"
+    variables["DB_POOL_SIZE"] = "7"
+    reload_settings()
+
+    assert (before, is_feature_enabled("analytics_enabled")) == (True, True)
+    with pytest.raises(ConfigurationError, match="ANALYTICS_ENABLED"):
+        get_flags().reload()
+
+
+def test_the_functions_of_the_room_ask_the_flags_of_the_runtime(runtime):
+    configure()
+    heard = []
+
+    stop = on_change(heard.append)
+    track("order_placed", "u-1")
+    with scope({"user_id": "u-1"}):
+        found = variant("analytics_enabled"), detail("analytics_enabled").reason
+
+    assert found == ("off", "STATIC")
+    assert heard == []
+    stop()
+
+
+def test_closed_flags_tell_the_metrics_no_more(runtime):
+    configure(METRICS_ENABLED="true")
+    flags, metrics = get_flags(), get_metrics()
+    labels = {"feature_flag_key": "ar_menu", "feature_flag_result_variant": "off",
+              "feature_flag_result_reason": "STATIC"}  # fmt: skip
+    flags.is_enabled("ar_menu")
+
+    flags.close()
+    flags.is_enabled("ar_menu")
+    metrics.collect()
+
+    assert metrics.value("feature_flag_evaluations_total", labels) == 1
