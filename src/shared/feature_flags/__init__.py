@@ -38,15 +38,11 @@ from shared.feature_flags._usage import FlagUse
 if TYPE_CHECKING:
     from shared.feature_flags._admin import FlagAdmin, FlagDifference
     from shared.feature_flags._adoption import Adoption, VariantAdoption, adoption_report, last_used
-    from shared.feature_flags._adoption_accessors import (
-        afeedback,
-        feedback,
-        get_adoption_log,
-        get_feedback_log,
-    )
+    from shared.feature_flags._adoption_accessors import get_adoption_log, get_feedback_log
     from shared.feature_flags._adoption_log import AdoptionLog
     from shared.feature_flags._controller import RolloutController, RolloutDecided
     from shared.feature_flags._feedback import FeedbackGiven, FeedbackLog, FeedbackSummary
+    from shared.feature_flags._feedback_functions import afeedback, feedback
     from shared.feature_flags._guardrail import GuardrailVerdict, judge_guardrails
     from shared.feature_flags._last_known_good import LastKnownGood
     from shared.feature_flags._notify import FlagChangeNotifier
@@ -215,9 +211,9 @@ if not TYPE_CHECKING:
         "VariantAdoption": "_adoption",
         "VariantSample": "_outcomes",
         "adoption_report": "_adoption",
-        "afeedback": "_adoption_accessors",
+        "afeedback": "_feedback_functions",
         "decide_rollout": "_plan",
-        "feedback": "_adoption_accessors",
+        "feedback": "_feedback_functions",
         "flag_store": "_store_url",
         "get_adoption_log": "_adoption_accessors",
         "get_feedback_log": "_adoption_accessors",

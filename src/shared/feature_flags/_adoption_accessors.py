@@ -1,10 +1,8 @@
-"""Feedback and adoption of the current runtime, and the function that services call."""
+"""The logs of feedback and adoption of the current runtime."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import ConfigurationError, InvalidArgumentError
-from shared.feature_flags._accessors import get_flags
 from shared.feature_flags._adoption_log import AdoptionLog
 from shared.feature_flags._feedback import FeedbackLog
 from shared.feature_flags._unit_ids import UnitIds
@@ -13,7 +11,7 @@ from shared.runtime import Runtime, current, use
 if TYPE_CHECKING:
     from shared.config import Settings
 
-__all__ = ["afeedback", "feedback", "get_adoption_log", "get_feedback_log"]
+__all__ = ["get_adoption_log", "get_feedback_log", "keep_feedback"]
 
 #: Equal in all processes of a developer, and no secret: nothing there is worth one.
 _DEVELOPMENT_KEY: Final = b"unit ids of development and tests"
@@ -57,51 +55,10 @@ def get_feedback_log() -> FeedbackLog:
     return current().get(FeedbackLog, _feedback_log)
 
 
-def feedback(
-    flag: str,
-    variant: str | None = None,
-    *,
-    unit: Any = None,
-    score: int | None = None,
-    text: str | None = None,
-) -> None:
-    """Keep what somebody says about a feature: a score from 1 to 5, a text, or both.
-
-    One opinion per unit, flag and variant; a later one takes its place. The text is
-    bounded, and never logged. Waits for the database: in a coroutine use :func:`afeedback`.
-
-    Args:
-        flag: Key of the flag.
-        variant: What they were shown; what the flag gives *unit* now when None.
-        unit: Id of the user, account or device; the user of the request when None.
-        score: 1 to 5.
-        text: Free text; longer ones are cut to 2000 characters.
-
-    Raises:
-        InvalidArgumentError: Neither score nor text is given, something is out of range, or
-            nobody is known.
-        SharedError: The database could not take it.
-
-    Example:
-        >>> from shared.database import Base, Database, tables_of
-        >>> from shared.feature_flags import declare_flags
-        >>> from shared.runtime import Runtime, use
-        >>> runtime = Runtime("docs")
-        >>> with use(runtime), Database("sqlite://") as db, runtime.override(Database, db):
-        ...     Base.metadata.create_all(db.engine, tables=tables_of("feature_flags"))
-        ...     declare_flags({"new_menu": True})
-        ...     feedback("new_menu", unit="u-1", score=5, text="finally")
-        ...     [(found.variant, found.mean) for found in get_feedback_log().summary("new_menu")]
-        [('on', 5.0)]
-        >>> runtime.close()
-    """
-    keep_feedback(get_flags(), flag, variant, unit=unit, score=score, text=text)
-
-
 def keep_feedback(
     flags: "Any", flag: str, variant: str | None, *, unit: Any, score: int | None, text: str | None
 ) -> None:
-    """Do what :func:`feedback` says, with these flags."""
+    """Keep what somebody says about a flag of *flags*; the unit and the variant where they are known."""
     context = None if unit is None else {"user_id": unit}
     who = flags.unit(context)
     if who is None:
@@ -109,35 +66,6 @@ def keep_feedback(
     if variant is None:
         variant = flags.explain(flag, context).detail.variant
     get_feedback_log().give(flag, variant, unit=who, score=score, text=text)
-
-
-async def afeedback(
-    flag: str,
-    variant: str | None = None,
-    *,
-    unit: Any = None,
-    score: int | None = None,
-    text: str | None = None,
-) -> None:
-    """Do what :func:`feedback` does, on a worker thread.
-
-    Raises:
-        InvalidArgumentError: As :func:`feedback`.
-        SharedError: As :func:`feedback`.
-
-    Example:
-        >>> import asyncio
-        >>> from shared.database import Base, Database, tables_of
-        >>> from shared.runtime import Runtime, use
-        >>> runtime = Runtime("docs")
-        >>> with use(runtime), Database("sqlite://") as db, runtime.override(Database, db):
-        ...     Base.metadata.create_all(db.engine, tables=tables_of("feature_flags"))
-        ...     asyncio.run(afeedback("new_menu", "on", unit="u-1", score=4))
-        ...     get_feedback_log().summary()[0].answers
-        1
-        >>> runtime.close()
-    """
-    await asyncio.to_thread(feedback, flag, variant, unit=unit, score=score, text=text)
 
 
 # --- what the runtime keeps ------------------------------------------------------------------------

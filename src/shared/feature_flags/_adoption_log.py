@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,7 +19,8 @@ from shared.runtime import after_fork_in_child
 
 if TYPE_CHECKING:
     from shared.database import Database
-    from shared.feature_flags._flags import Flags
+    from shared.feature_flags._usage import FlagUse
+    from shared.runtime import Events
 
 __all__ = ["AdoptionLog"]
 
@@ -28,6 +29,14 @@ _CHUNK: Final = 500
 
 ExposureKey = tuple[str, str, str, int]
 UsageKey = tuple[str, str, date]
+
+
+class _Counted(Protocol):
+    """Flags, as far as they are followed; ``Flags`` is them."""
+
+    events: "Events"
+
+    def usage(self) -> "list[FlagUse]": ...
 
 
 class AdoptionLog:
@@ -121,7 +130,7 @@ class AdoptionLog:
             self._usage[key] = ((known[0] if known else 0) + count, now)
         self._soon(now)
 
-    def follow(self, flags: "Flags") -> Callable[[], None]:
+    def follow(self, flags: "_Counted") -> Callable[[], None]:
         """Keep the exposures of *flags*, and its evaluations from now on; return what ends it.
 
         With an *interval* a daemon thread writes until nothing is followed any more.
@@ -301,7 +310,7 @@ class AdoptionLog:
 class _Evaluations:
     """How often flags were evaluated since the last look."""
 
-    def __init__(self, flags: "Flags") -> None:
+    def __init__(self, flags: "_Counted") -> None:
         self._flags = flags
         self._told: dict[tuple[str, str], int] = {}
         self.take()
