@@ -143,6 +143,12 @@ def _rollback(parser: argparse.ArgumentParser) -> None:
 def _import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help=".json, .yaml or .toml")
     parser.add_argument("--replace", action="store_true", help="what is not in the file goes")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=("flagd", "growthbook", "unleash"),
+        help="the file is of that service; what cannot be said is told",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only tell what would change")
     _expecting(parser)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared._cli._flags import parts_of
+from shared._cli._flags_foreign import read_foreign
 from shared._cli._flags_read import shown_changes
 from shared._cli._flags_store import Desk, opened, read_file
 from shared._cli._main import FOUND, OK
@@ -145,21 +146,24 @@ def run_rollback(args: argparse.Namespace) -> int:
 
 def run_import(args: argparse.Namespace) -> int:
     """Write the flags of a file into the store, or tell what that would change."""
-    document = read_file(args.file)
+    document, notes = read_foreign(args.file, args.source) if args.source else (read_file(args.file), ())
     with opened(args) as desk:
         stored = desk.store.load()
         named = [key for key, flag in document.flags.items() if stored.flags.get(key) != flag]
         gone = sorted(set(stored.flags) - set(document.flags)) if args.replace else []
         data: dict[str, Any] = {"written": sorted(named), "removed": gone}
+        if args.source:
+            data["notes"] = list(notes)
         if args.dry_run:
             text = f"would write {shown_changes(named)}; would remove {shown_changes(gone)}"
+            text = "\n".join([text, *notes])
             answer(args, {**data, "revision": stored.revision, "dry_run": True}, text)
             return OK
         revision = desk.admin().import_document(
             document, replace=args.replace, expected=args.expected, **_who(args, desk)
         )
     text = f"revision {revision}: wrote {shown_changes(named)}; removed {shown_changes(gone)}"
-    answer(args, {**data, "revision": revision}, text)
+    answer(args, {**data, "revision": revision}, "\n".join([text, *notes]))
     return OK
 
 
