@@ -60,7 +60,7 @@ def _repeat(payments: Server, orders: Server) -> list[int]:
     """Deliver a notice of no consequence twice, and one that nobody signed."""
     from shared.security import sign_webhook
 
-    body = b'{"id": "evt_tour", "type": "customer.updated", "data": {"object": {}}}'
+    body = b'{"id": "evt_tour", "type": "customer.updated", "created": 1, "data": {"object": {}}}'
     signed = sign_webhook("stripe", body, payments.env["NOTICE_SECRET"])
     forged = sign_webhook("stripe", body, "whsec_somebody-else")
     return [

@@ -4,13 +4,12 @@ DATABASE_URL=sqlite:///orders.db uvicorn examples.orders.app:app --port 8001
 """
 
 from decimal import Decimal
-from functools import partial
 from uuid import UUID
 
 from fastapi import FastAPI
 
 from examples.orders.models import Delivery, Sku, Wanted
-from examples.orders.receipts import routes
+from examples.orders.receipts import add_receipts
 from examples.orders.settings import OrdersSettings
 from examples.orders.shop import open_shop
 from examples.orders.suppliers import suppliers
@@ -25,7 +24,7 @@ from shared.service import install
 log = get_logger(__name__)
 app = install(FastAPI(title="orders", version="1.0", lifespan=open_shop), OrdersSettings, service="orders")
 app.router.route_class = EnvelopeRoute
-app.include_router(routes)
+add_receipts(app)
 stock, orders = AsyncInventory(), AsyncOrderDAO()
 
 
@@ -37,8 +36,8 @@ async def take_order(wanted: Wanted) -> OrderEntity:
         raise ValidationError("too many items in one order", details={"max_quantity": most})
     price = Decimal(await suppliers().price_of(wanted.sku)) / 100
     line = {"variant_id": wanted.sku, "quantity": wanted.quantity, "unit_price": price}
-    pay = partial(suppliers().charge, email=wanted.email)
-    order = await orders.checkout({"user_id": "guest", "currency": "EUR", "items": [line]}, pay)
+    new = {"user_id": "guest", "currency": "EUR", "items": [line], "details": {"email": wanted.email}}
+    order = await orders.checkout(new, suppliers().charge)
     log.info("order taken", order_id=str(order.id), total=str(order.total))
     return order
 

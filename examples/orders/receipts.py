@@ -1,59 +1,70 @@
-"""What a payment causes: a receipt in the storage, and a mail to the customer with it."""
+"""What a payment causes: a receipt in the storage, and a mail to the customer with it.
+
+The supplier's notice is recorded in one transaction with a message in the outbox; the relay
+of `open_shop` does the rest, again and again until it is done.
+"""
 
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from sqlalchemy.orm import Session
 
 from examples.orders.settings import OrdersSettings
 from shared.api import plan_download
 from shared.api.fastapi import EnvelopeRoute
+from shared.api.webhooks import add_webhook
 from shared.commerce import AsyncOrderDAO, OrderEntity, OrderStatus
 from shared.config import get_settings
-from shared.errors import ConflictError, WebhookReplayError
+from shared.constants import Header, PaymentStatus
+from shared.context import request_context
+from shared.database import Outbox, PublishedMessage
+from shared.errors import ConflictError
 from shared.integrations.email import Attachment, MemoryBackend, asend_email, get_async_mailer
+from shared.integrations.payments import PaymentNotice, payment_webhooks
 from shared.integrations.storage import get_storage
-from shared.logging import bind, get_logger
-from shared.security import MemoryReplayStore, verify_webhook
+from shared.logging import get_logger
 
 log = get_logger(__name__)
 routes = APIRouter(route_class=EnvelopeRoute)
-orders, deliveries = AsyncOrderDAO(), MemoryReplayStore()
+orders, outbox = AsyncOrderDAO(), Outbox()
 
 
-@routes.post("/webhooks/payments", include_in_schema=False)
-async def take_payment_notice(request: Request) -> dict[str, bool]:
-    """Take what the payment supplier tells, each delivery once."""
+def add_receipts(app: FastAPI) -> None:
+    """Take the notices of the payment supplier, and give the receipts out."""
     secret = get_settings(OrdersSettings).orders.PAYMENTS_WEBHOOK_SECRET
-    try:
-        with verify_webhook(
-            "stripe", await request.body(), request.headers, secret, replay_store=deliveries
-        ) as event:
-            log.info("payment notice", event_id=event.id, event_type=event.type)
-            if event.type == "payment_intent.succeeded":
-                await send_receipt(event.json()["data"]["object"])
-    except WebhookReplayError:
-        return {"accepted": False}
-    return {"accepted": True}
+    add_webhook(app, "/webhooks/payments", payment_webhooks("stripe", note_payment, secrets=secret))
+    app.include_router(routes)
 
 
-async def send_receipt(payment: dict[str, Any]) -> None:
-    """Keep the receipt of a paid order, then send it; what fails is asked for again by the supplier."""
-    order = await orders.get_order(UUID(payment["metadata"]["order_id"]))
-    bind(order_id=str(order.id))
+def note_payment(session: Session, notice: PaymentNotice) -> None:
+    """Note that a receipt is due, in the transaction that records the notice."""
+    log.info("payment notice", order_id=notice.reference, status=notice.status.value)
+    if notice.status is PaymentStatus.SUCCEEDED:
+        outbox.add(session, "receipts.due", {"order_id": notice.reference, "payment": notice.provider_id})
+
+
+async def publish(message: PublishedMessage) -> None:
+    """Do what a message of the outbox asks for, under the correlation id of the request that wrote it."""
+    if message.topic == "receipts.due":
+        with request_context(correlation_id=message.headers.get(Header.CORRELATION_ID)):
+            await send_receipt(UUID(message.payload["order_id"]), message.payload["payment"])
+
+
+async def send_receipt(order_id: UUID, payment: str) -> None:
+    """Keep the receipt of a paid order, then send it."""
+    order = await orders.get_order(order_id)
+    if order.status is OrderStatus.PENDING:
+        raise ConflictError("the order is not paid yet: ask again")
     if order.status is not OrderStatus.PAID:
-        raise ConflictError("the order is not paid yet: tell us again")
+        log.warning("payment of an order that is not kept", status=order.status.value)
+        return
     receipt = receipt_of(order)
-    stored = await get_storage().aio.put(key_of(order.id), receipt, metadata={"payment": payment["id"]})
+    stored = await get_storage().aio.put(key_of(order.id), receipt, metadata={"payment": payment})
     log.info("receipt stored", key=stored.key, bytes=stored.size)
-    if address := payment.get("receipt_email"):
-        await asend_email(
-            address,
-            "Your receipt",
-            "Thank you for your order.",
-            attachments=[Attachment("receipt.txt", receipt)],
-            category="receipt",
-        )
+    if address := (order.details or {}).get("email"):
+        attachments = [Attachment("receipt.txt", receipt)]
+        await asend_email(address, "Your receipt", "Thank you.", attachments=attachments, category="receipt")
 
 
 def receipt_of(order: OrderEntity) -> bytes:
@@ -66,7 +77,7 @@ def receipt_of(order: OrderEntity) -> bytes:
     ).encode()
 
 
-def key_of(order_id: object) -> str:
+def key_of(order_id: UUID) -> str:
     """Return where the receipt of an order is kept."""
     return f"receipts/{order_id}.txt"
 
@@ -74,9 +85,9 @@ def key_of(order_id: object) -> str:
 @routes.get("/orders/{order_id}/receipt", response_class=Response)
 async def get_receipt(order_id: UUID, request: Request) -> Response:
     """Give the receipt out: 304 to who has it, a part to who wants a part."""
-    order, storage = await orders.get_order(order_id), get_storage().aio
-    plan = plan_download(await storage.stat(key_of(order.id)), request.headers)
-    data = await storage.get(key_of(order.id), start=plan.start, stop=plan.stop) if plan.has_body else b""
+    storage = get_storage().aio
+    plan = plan_download(await storage.stat(key_of(order_id)), request.headers)
+    data = await storage.get(key_of(order_id), start=plan.start, stop=plan.stop) if plan.has_body else b""
     return Response(data, plan.status, plan.headers)
 
 

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from examples.orders.receipts import publish
 from shared.commerce import AsyncInventory
-from shared.database import Base, get_database, tables_of
+from shared.database import AsyncOutboxRelay, Base, get_database, tables_of
+from shared.resilience import Backoff
 
 
 @asynccontextmanager
@@ -15,12 +17,13 @@ async def open_shop(_app: Any) -> AsyncIterator[None]:
     await asyncio.to_thread(_make_tables)
     stock, stop = AsyncInventory(), asyncio.Event()
     await stock.add_stock({"espresso": 1000, "cortado": 1000})
-    sweeper = asyncio.create_task(stock.run(stop))
+    relay = AsyncOutboxRelay(get_database().aio, publish, backoff=Backoff(delay=0.2, max_delay=30.0))
+    running = [asyncio.create_task(stock.run(stop)), asyncio.create_task(relay.run(stop, poll=0.2))]
     try:
         yield
     finally:
         stop.set()
-        await sweeper
+        await asyncio.gather(*running)
 
 
 def _make_tables() -> None:

@@ -20,13 +20,9 @@ class Suppliers:
         answer = await self.catalog.get("/items/{sku}", path={"sku": sku})
         return int(answer.json()["data"]["price_cents"])
 
-    async def charge(self, order: OrderEntity, *, email: str | None = None) -> str:
+    async def charge(self, order: OrderEntity) -> str:
         """Have *order* paid; the key lets a try be repeated without paying twice."""
-        charge = {
-            "amount_cents": int(order.total * 100),
-            "receipt_email": email,
-            "metadata": {"order_id": str(order.id)},
-        }
+        charge = {"amount_cents": int(order.total * 100), "reference": str(order.id)}
         answer = await self.payments.post("/charges", json=charge, idempotency_key=f"order-{order.id}")
         return str(answer.json()["data"]["id"])
 

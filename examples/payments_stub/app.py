@@ -2,7 +2,7 @@
 
     waitress-serve --listen=127.0.0.1:8003 examples.payments_stub.app:app
 
-`PUT /dial {"fault": "ok" | "slow" | "500" | "hang"}` chooses the day. A charge with a `receipt_email` is
+`PUT /dial {"fault": "ok" | "slow" | "500" | "hang"}` chooses the day. A charge with a `reference` is
 told to NOTICE_URL a moment later, signed, again and again until it is taken.
 """
 
@@ -35,8 +35,7 @@ class NewCharge(BaseModel):
     """Money to take, and whom to tell."""
 
     amount_cents: int = Field(gt=0, le=100_000_000)
-    receipt_email: str | None = Field(default=None, max_length=254)
-    metadata: dict[str, str] = {}
+    reference: str | None = Field(default=None, max_length=64)
 
 
 class Charge(BaseModel):
@@ -61,6 +60,6 @@ def charge():
     if dial["fault"] == "500":
         raise RuntimeError("the supplier has a bad day")
     wanted, charge_id = load_model(NewCharge, request.get_json()), f"ch_{next(numbers)}"
-    if wanted.receipt_email:
-        send_notice({**wanted.model_dump(), "id": charge_id})
+    if wanted.reference:
+        send_notice(charge_id, wanted.amount_cents, wanted.reference)
     return {"id": charge_id}, 201

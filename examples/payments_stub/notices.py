@@ -4,7 +4,6 @@ import json
 import secrets
 import threading
 import time
-from typing import Any
 
 from examples.payments_stub.settings import StubSettings
 from shared.config import get_settings
@@ -19,12 +18,20 @@ _TRIES = 100
 _PAUSE = 0.1  # seconds
 
 
-def send_notice(charge: dict[str, Any]) -> None:
+def send_notice(payment_id: str, cents: int, reference: str) -> None:
     """Begin to tell, in a thread with the correlation id of the charge, and without its deadline."""
     event = {
         "id": f"evt_{secrets.token_hex(8)}",
         "type": "payment_intent.succeeded",
-        "data": {"object": charge},
+        "created": int(time.time()),
+        "data": {
+            "object": {
+                "id": payment_id,
+                "amount": cents,
+                "currency": "eur",
+                "metadata": {"reference": reference},
+            }
+        },
     }
     found = current_context()
     ids = {} if found is None else {"correlation_id": found.correlation_id, "trace": found.trace}
