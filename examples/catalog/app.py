@@ -6,6 +6,7 @@ waitress-serve --listen=127.0.0.1:8002 examples.catalog.app:app
 from flask import Flask, request
 from pydantic import BaseModel, Field
 
+from examples.catalog.quotes import add_quotes
 from shared.api import Success, documented, load_model, rate_limit
 from shared.api.flask import add_openapi, enveloped
 from shared.cache import cached
@@ -54,6 +55,9 @@ def get_item(sku: str):
         raise ResourceNotFoundError(resource="item", resource_id=sku)
     log.info("item looked up", price_cents=item.price_cents)
     return item
+
+
+add_quotes(app, find_item)
 
 
 @app.post("/items")

@@ -75,7 +75,12 @@ def _fleet(
         ["-m", "waitress", f"--listen=127.0.0.1:{catalog_port}", "examples.catalog.app:app"],
         catalog_port,
         folder / "catalog.log",
-        {**common, "REDIS_URL": str.__str__(redis.url)},
+        {
+            **common,
+            "REDIS_URL": str.__str__(redis.url),
+            "FLAGS_STORE_URL": (folder / "flags.json").as_uri(),
+            "FLAGS_REFRESH_SECONDS": "1",
+        },
     )
     payments = Server(
         "payments_stub",

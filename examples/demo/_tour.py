@@ -11,6 +11,7 @@ from typing import Any
 from examples.demo._access_walk import walk_past_the_door
 from examples.demo._bad_day import take_bad_day
 from examples.demo._cache_walk import walk_by_the_cache
+from examples.demo._flag_walk import roll_out_a_flag
 from examples.demo._fleet import ROOT, Answer, Server
 from examples.demo._receipt_walk import walk_to_the_receipt
 from examples.demo._repeat_walk import ask_too_often, ask_twice
@@ -46,6 +47,7 @@ def take_tour(
     )
     _health(report, catalog, orders)
     walk_by_the_cache(report, catalog, redis)
+    roll_out_a_flag(report, catalog)
     take_shop(report, catalog, orders)
     walk_to_the_receipt(report, payments, orders)
     ask_twice(report, orders)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from shared.feature_flags._guardrail import GuardrailVerdict, judge_guardrails
     from shared.feature_flags._last_known_good import LastKnownGood
     from shared.feature_flags._notify import FlagChangeNotifier
-    from shared.feature_flags._outcomes import FlagOutcomes, MetricSource, VariantSample
+    from shared.feature_flags._outcomes import FlagOutcomes, MetricSource, VariantSample, get_flag_outcomes
     from shared.feature_flags._plan import (
         Guardrail,
         Ramp,
@@ -152,6 +152,7 @@ __all__ = [
     "flags_from_settings",
     "get_adoption_log",
     "get_feedback_log",
+    "get_flag_outcomes",
     "get_flags",
     "is_feature_enabled",
     "judge_guardrails",
@@ -217,6 +218,7 @@ if not TYPE_CHECKING:
         "flag_store": "_store_url",
         "get_adoption_log": "_adoption_accessors",
         "get_feedback_log": "_adoption_accessors",
+        "get_flag_outcomes": "_outcomes",
         "judge_guardrails": "_guardrail",
         "last_used": "_adoption",
     }

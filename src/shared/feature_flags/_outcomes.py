@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from shared.runtime import Runtime, current, use
+
 if TYPE_CHECKING:
     from shared.monitoring import Metrics
 
-__all__ = ["FlagOutcomes", "MetricSource", "VariantSample"]
+__all__ = ["FlagOutcomes", "MetricSource", "VariantSample", "get_flag_outcomes"]
 
 _FAMILY: Final = "feature_flag_outcome_duration"
 _LABELS: Final = ("feature_flag_key", "feature_flag_result_variant", "outcome")
@@ -153,3 +155,20 @@ class FlagOutcomes:
                     first = next((i for i, bound in enumerate(bounds) if bound >= limit), len(bounds)) + 1
                     slow[limit] += int(sum(buckets[first:]))
         return VariantSample(count, errors, slow)
+
+
+def get_flag_outcomes() -> FlagOutcomes:
+    """Return what counts outcomes in the metrics of the current runtime, built on first use.
+
+    Example:
+        >>> get_flag_outcomes() is get_flag_outcomes()
+        True
+    """
+    return current().get(FlagOutcomes, _outcomes)
+
+
+def _outcomes(runtime: Runtime) -> FlagOutcomes:
+    from shared.monitoring import get_metrics
+
+    with use(runtime):
+        return FlagOutcomes(get_metrics())
