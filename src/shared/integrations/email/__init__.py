@@ -22,6 +22,12 @@ from shared.integrations.email._backend import (
     Letter,
     MemoryBackend,
 )
+from shared.integrations.email._delivery import (
+    DeliveryEvent,
+    DeliveryKind,
+    delivery_events,
+    email_webhooks,
+)
 from shared.integrations.email._mailer import AsyncMailer, Mailer
 from shared.integrations.email._message import EmailMessage
 from shared.integrations.email._outcome import (
@@ -46,6 +52,8 @@ __all__ = [
     "BulkResult",
     "ConsoleBackend",
     "Delivery",
+    "DeliveryEvent",
+    "DeliveryKind",
     "EmailBackend",
     "EmailContent",
     "EmailFailed",
@@ -62,6 +70,8 @@ __all__ = [
     "SmtpBackend",
     "asend_email",
     "backend_from_settings",
+    "delivery_events",
+    "email_webhooks",
     "get_async_mailer",
     "get_mailer",
     "measure_email",

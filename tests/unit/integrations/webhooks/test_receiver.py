@@ -199,6 +199,7 @@ def test_deliveries_are_counted_when_metrics_are_on(db, receive):
     from shared.monitoring import get_metrics
 
     with use(Runtime("test")) as runtime, override_settings(METRICS_ENABLED=True):
+        get_metrics()
         receive(WebhookReceiver("stripe", SECRET, database=db))
 
         labels = {"provider": "stripe", "outcome": "processed"}
