@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic_settings import BaseSettings, InitSettingsSource
 
-from shared.config._cloud import fill, flat_model, from_provider
+from shared.config._cloud import CloudAccess, fill, flat_model, from_provider
 from shared.config._decode import DecodeError, decode
 from shared.config._report import Problem
 from shared.config._sources import (
@@ -19,6 +19,16 @@ from shared.config._sources import (
     from_settings_file,
 )
 from shared.config._specs import specs_of
+
+#: What a secret manager needs to know before it is asked.
+_ACCESS: Final = {
+    "region": "AWS_REGION",
+    "endpoint_url": "AWS_ENDPOINT_URL",
+    "profile": "AWS_PROFILE",
+    "access_key_id": "AWS_ACCESS_KEY_ID",
+    "secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "session_token": "AWS_SESSION_TOKEN",
+}
 
 
 class Search:
@@ -66,8 +76,9 @@ def collect(
     names = [name for spec in specs.values() for name in spec.names]
     layers.extend(from_secrets_dir(Path(str(folder)), names) for folder in _each(early("SECRETS_DIR")))
     layers.extend(_customised(cls, names))
-    region = early("AWS_REGION")
-    layers.extend(from_provider(str(url), names, region) for url in _each(early("SECRETS_PROVIDER")))
+    if providers := _each(early("SECRETS_PROVIDER")):
+        access = CloudAccess(**{field: early(name) for field, name in _ACCESS.items()})
+        layers.extend(from_provider(str(url), names, access) for url in providers)
     if (path := early("SETTINGS_FILE")) is not None:
         layers.append(from_settings_file(Path(str(path)), cls.model_fields))
     _drop_late(layers, used)
@@ -82,7 +93,7 @@ def _drop_late(layers: list[Layer], used: Mapping[str, Raw | None]) -> None:
     """Report where a setting about the sources stands in a source that is read too late for it."""
     for name, raw in used.items():
         late = _winner(layers, name)
-        if late is raw or late is None or name == "AWS_REGION":
+        if late is raw or late is None or name in _ACCESS.values():
             continue
         for layer in layers:
             layer.values.pop(name, None)

@@ -175,17 +175,18 @@ def get_gcp_config() -> ConfigView:
     """Return the settings of Google Cloud.
 
     Returns:
-        A mapping with ``project_id``, ``bucket_name`` and ``credentials_path``
-        (text or None).
+        A mapping with ``project_id``, ``region``, ``bucket_name`` and
+        ``credentials_path`` (text or None).
 
     Example:
         >>> sorted(get_gcp_config())
-        ['bucket_name', 'credentials_path', 'project_id']
+        ['bucket_name', 'credentials_path', 'project_id', 'region']
     """
     gcp = get_settings().gcp
     return ConfigView(
         {
             "project_id": gcp.GCP_PROJECT_ID,
+            "region": gcp.GCP_REGION,
             "bucket_name": gcp.GCP_BUCKET_NAME,
             "credentials_path": gcp.GCP_CREDENTIALS_PATH,
         }
@@ -196,7 +197,7 @@ def get_aws_config() -> ConfigView:
     """Return the settings of Amazon Web Services.
 
     Returns:
-        A mapping with ``region``, ``access_key_id``, ``secret_access_key``,
+        A mapping with ``region``, ``profile``, ``access_key_id``, ``secret_access_key``,
         ``session_token``, ``endpoint_url``, ``s3_bucket`` (text or None) and
         ``tables``: ``{"users": name, "orders": name, "inventory": name}``.
 
@@ -208,6 +209,7 @@ def get_aws_config() -> ConfigView:
     return ConfigView(
         {
             "region": aws.AWS_REGION,
+            "profile": aws.AWS_PROFILE,
             "access_key_id": _open(aws.AWS_ACCESS_KEY_ID),
             "secret_access_key": _open(aws.AWS_SECRET_ACCESS_KEY),
             "session_token": _open(aws.AWS_SESSION_TOKEN),

@@ -216,6 +216,9 @@ class GCPSettings(Section):
     """
 
     GCP_PROJECT_ID: Printable | None = setting(None, "Project.", aliases=("GOOGLE_CLOUD_PROJECT",))
+    GCP_REGION: Printable | None = setting(
+        None, "Region, such as europe-west3.", aliases=("GOOGLE_CLOUD_REGION",)
+    )
     GCP_BUCKET_NAME: Printable | None = setting(None, "Bucket for objects.")
     GCP_CREDENTIALS_PATH: str | None = setting(
         None, "Path of the service account's key file.", aliases=("GOOGLE_APPLICATION_CREDENTIALS",)
@@ -235,6 +238,9 @@ class AWSSettings(Section):
         "Region, such as eu-central-1.",
         pattern=r"^[a-z0-9-]{1,32}$",
         expects="the name of a region, such as eu-central-1",
+    )
+    AWS_PROFILE: Printable | None = setting(
+        None, "Profile of the files in ~/.aws; none is the library's default."
     )
     AWS_ACCESS_KEY_ID: SecretStr | None = setting(None, "Access key; none uses the machine's role.")
     AWS_SECRET_ACCESS_KEY: SecretStr | None = setting(None, "Secret of the access key.")
