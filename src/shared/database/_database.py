@@ -348,10 +348,11 @@ class Database:
         if self._aio is not None:
             self._aio.after_fork()
 
-    def __del__(self) -> None:
+    # As a default, for at the end of the interpreter the name ``sys`` may be gone before this object is.
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         core = getattr(self, "_core", None)
         if (
-            sys.is_finalizing()
+            is_finalizing()
             or core is None
             or core.closed
             or not (self._all() or (self._aio and self._aio.is_open))

@@ -159,14 +159,12 @@ def flag_contexts(
         MissingDependencyError: hypothesis is not installed.
 
     Example:
-        >>> from hypothesis import given, settings
+        >>> from hypothesis import given
         >>> from shared.feature_flags import Flag, Flags
         >>> flags = Flags([Flag("new_menu", rollout=50)])
-        >>> @settings(database=None)
-        ... @given(flag_contexts(flags))
+        >>> @given(context=flag_contexts(flags))
         ... def test_nobody_breaks_the_menu(context):
         ...     assert flags.is_enabled("new_menu", context) in (True, False)
-        >>> test_nobody_breaks_the_menu()
     """
     try:
         from shared.testing._flag_strategies import contexts
