@@ -10,10 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared.agents._config import AgentSystemConfig, Rows, combine, explicit
+from shared.agents._new import uuid_of
 from shared.agents._rules import KEYS, fitting, system_of
 from shared.agents._tables import Agent, AgentConfig
 from shared.database import DAO, AsyncDAO, Database
-from shared.errors import AgentNotFoundError, InvalidArgumentError, SharedError, ValidationError
+from shared.errors import AgentNotFoundError, InvalidArgumentError, SharedError
 from shared.logging import get_agent_logger
 from shared.runtime import after_fork_in_child, current
 
@@ -25,7 +26,7 @@ __all__ = ["AgentConfigs"]
 _PAUSE: Final = 5.0  # seconds without asking a database that failed
 _MOST_KEPT: Final = 10_000
 _SOURCES: Final = ("environment", "database")
-_Key = tuple[str | None, uuid.UUID | None]
+_Key = tuple[str | None, uuid.UUID | None, str]
 
 
 class AgentConfigs:
@@ -92,15 +93,15 @@ class AgentConfigs:
             ValidationError: There is no such system, or *agent_id* is no UUID.
             AgentNotFoundError: The database knows no such agent.
         """
-        key = _key(system, agent_id)
+        key, source = self._key(system, agent_id)
         rows, stale = self._rows(key) if self._asks() else (Rows(), False)
-        return self._combined(key, rows, stale=stale)
+        return self._combined(key, source, rows, stale=stale)
 
     async def aget(self, system: str | None = None, agent_id: Any = None) -> AgentSystemConfig:
         """As :meth:`get`, without blocking the event loop."""
-        key = _key(system, agent_id)
+        key, source = self._key(system, agent_id)
         rows, stale = await self._arows(key) if self._asks() else (Rows(), False)
-        return self._combined(key, rows, stale=stale)
+        return self._combined(key, source, rows, stale=stale)
 
     def system(self, agent_id: Any = None) -> str:
         """Return which system runs tasks, or those of an agent: ``"simple"`` or ``"enhanced"``."""
@@ -138,19 +139,27 @@ class AgentConfigs:
         # The default of development is a file that nobody asked for.
         return explicit(self._found(), "DATABASE_URL")
 
-    def _combined(self, key: _Key, rows: Rows, *, stale: bool) -> AgentSystemConfig:
-        settings, order = self._found(), self._sources()
-        system, source = key[0], "default"
+    def _key(self, system: str | None, agent_id: Any) -> tuple[_Key, str]:
+        """Return what the database is asked for, and where the system comes from as far as is known.
+
+        The system is None when the row of the agent decides.
+        """
+        owner, settings, order = _owner(agent_id), self._found(), self._sources()
+        default: str = settings.agent.AGENT_SYSTEM
+        if system is not None:
+            return (system_of(system), owner, default), "default"
+        is_set = "environment" in order and explicit(settings, "AGENT_SYSTEM")
+        source = "environment" if is_set else "default"
+        if owner is None or (is_set and order[0] == "environment"):
+            return (default, owner, default), source
+        return (None, owner, default), source
+
+    def _combined(self, key: _Key, source: str, rows: Rows, *, stale: bool) -> AgentSystemConfig:
+        system = key[0]
         if system is None:
-            system = settings.agent.AGENT_SYSTEM
-            for name in order:
-                if name == "environment" and explicit(settings, "AGENT_SYSTEM"):
-                    source = name
-                    break
-                if name == "database" and rows.agent_system is not None:
-                    system, source = rows.agent_system, name
-                    break
-        config = combine(system, settings, order, rows, is_stale=stale)
+            system = rows.agent_system or key[2]
+            source = source if rows.agent_system is None else "database"
+        config = combine(system, self._found(), self._sources(), rows, is_stale=stale)
         return AgentSystemConfig(config, {**config.sources, "system": source}, is_stale=stale)
 
     # -- remembering ------------------------------------------------------------------------
@@ -193,7 +202,7 @@ class AgentConfigs:
         if known is not None:
             return known
         try:
-            return self._keep(key, DAO(self._database).read(_fetch, *key, self._found().agent.AGENT_SYSTEM))
+            return self._keep(key, DAO(self._database).read(_fetch, *key))
         except AgentNotFoundError:
             raise
         except SharedError as exc:
@@ -204,7 +213,7 @@ class AgentConfigs:
         if known is not None:
             return known
         try:
-            found = await AsyncDAO(self._database).read(_fetch, *key, self._found().agent.AGENT_SYSTEM)
+            found = await AsyncDAO(self._database).read(_fetch, *key)
         except AgentNotFoundError:
             raise
         except SharedError as exc:
@@ -216,16 +225,8 @@ class AgentConfigs:
         self._lock = threading.Lock()
 
 
-def _key(system: str | None, agent_id: Any) -> _Key:
-    found: uuid.UUID | None = None
-    if agent_id is not None:
-        try:
-            found = agent_id if isinstance(agent_id, uuid.UUID) else uuid.UUID(agent_id)
-        except (ValueError, TypeError, AttributeError):
-            found = None
-        if found is None:
-            raise ValidationError("agent_id: a UUID expected", details={"field": "agent_id"})
-    return None if system is None else system_of(system), found
+def _owner(agent_id: Any) -> uuid.UUID | None:
+    return None if agent_id is None else uuid_of(agent_id, "agent_id")
 
 
 def _fetch(session: Session, system: str | None, agent_id: uuid.UUID | None, default: str) -> Rows:

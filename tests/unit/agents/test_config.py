@@ -135,6 +135,27 @@ def test_the_system_of_an_agent_is_that_of_its_row_unless_the_environment_says(d
     assert AgentConfigs(settings(AGENT_SYSTEM="simple"), database=db).system(str(clerk.id)) == "simple"
 
 
+def test_the_rows_are_those_of_the_system_that_was_chosen(db, agents):
+    clerk = agents.create_agent({"user_id": "u-1", "name": "clerk", "system": "enhanced"})
+    agents.set_agent_config("simple", {"model": "of-simple"})
+    agents.set_agent_config("enhanced", {"model": "of-enhanced"})
+    found = {
+        "row": AgentConfigs(settings(), database=db).get(None, clerk.id),
+        "variable": AgentConfigs(settings(AGENT_SYSTEM="simple"), database=db).get(None, clerk.id),
+        "turned": AgentConfigs(
+            settings(AGENT_SYSTEM="simple", AGENT_CONFIG_ORDER="database,environment"), database=db
+        ).get(None, clerk.id),
+        "all": AgentConfigs(settings(AGENT_SYSTEM="enhanced"), database=db).get(),
+    }
+
+    assert {name: (c.system, c["model"], c.source("system")) for name, c in found.items()} == {
+        "row": ("enhanced", "of-enhanced", "database"),
+        "variable": ("simple", "of-simple", "environment"),
+        "turned": ("enhanced", "of-enhanced", "database"),
+        "all": ("enhanced", "of-enhanced", "environment"),
+    }
+
+
 async def test_the_async_way_finds_the_same(db, agents):
     clerk = agents.create_agent({"user_id": "u-1", "name": "clerk", "system": "enhanced"})
     agents.set_agent_config("enhanced", {"model": "from-db"})

@@ -244,9 +244,7 @@ class OpenAIClient(ClientBase):
         functions = tools_by_name(tools)
         for tool in functions.values():
             sync_tool(tool)
-        conversation: Any = (
-            [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-        )
+        conversation = self._conversation(messages, max_rounds)
         earlier: list[ChatResult] = []
         for _ in range(max_rounds):
             result = self.chat(conversation, tools=list(functions.values()), **options)

@@ -190,9 +190,7 @@ class AsyncOpenAIClient(ClientBase):
             SharedError: As :meth:`OpenAIClient.run_tools`.
         """
         functions = tools_by_name(tools)
-        conversation: Any = (
-            [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-        )
+        conversation = self._conversation(messages, max_rounds)
         earlier: list[ChatResult] = []
         for _ in range(max_rounds):
             result = await self.chat(conversation, tools=list(functions.values()), **options)

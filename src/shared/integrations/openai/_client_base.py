@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from shared.errors import AIServiceError, SharedError, ValidationError
+from shared.errors import AIServiceError, InvalidArgumentError, SharedError, ValidationError
 from shared.integrations.openai._budget import AIBudgets
 from shared.integrations.openai._core import ClientCore
 from shared.integrations.openai._errors import AIFailure, ai_error, reason_of
@@ -82,6 +82,19 @@ class ClientBase:
         return self._statuses.put(model, ModelStatus.UNAVAILABLE if gone else ModelStatus.UNKNOWN)
 
     # -- tools ------------------------------------------------------------------------------
+
+    def _conversation(self, messages: Any, max_rounds: Any) -> list[dict[str, Any]]:
+        """Return the messages as a list of our own.
+
+        Raises:
+            ValidationError: They are none.
+            InvalidArgumentError: *max_rounds* is not a whole number >= 1.
+        """
+        if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 1:
+            msg = f"max_rounds is a whole number >= 1, got {max_rounds!r}"
+            raise InvalidArgumentError(msg)
+        found: list[dict[str, Any]] = self._core.request(messages).fields["messages"]
+        return found
 
     @staticmethod
     def _next_turn(conversation: list[dict[str, Any]], result: ChatResult) -> None:

@@ -83,6 +83,9 @@ class OpenAIOptions:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 msg = f"{name} is a whole number >= 1, got {value!r}"
                 raise InvalidArgumentError(msg)
+        for name in ("organization", "project"):
+            _check_header(name, getattr(self, name))
+        _check_header("api_key", self.key())
         object.__setattr__(self, "fallback_models", tuple(self.fallback_models))
 
     @classmethod
@@ -132,3 +135,14 @@ class OpenAIOptions:
         key: Any = self.api_key
         opened = key.get_secret_value() if hasattr(key, "get_secret_value") else key
         return str(opened).strip() or None if opened else None
+
+
+def _check_header(name: str, value: str | None) -> None:
+    """Refuse what cannot be sent in a header; the libraries beneath would quote it in their errors.
+
+    Raises:
+        InvalidArgumentError: It is not printable ASCII; the text does not say what it is.
+    """
+    if value is not None and not (value.isascii() and value.isprintable()):
+        msg = f"{name} has characters that no header can carry: printable ASCII only"
+        raise InvalidArgumentError(msg)

@@ -210,6 +210,16 @@ def test_an_option_out_of_range_is_refused(options):
         OpenAIOptions(**options)
 
 
+@pytest.mark.parametrize(
+    "key", ["sk-half\nsecret", "sk-gehe\u00efm-secret", "sk-\x00secret"], ids=["line", "letter", "zero"]
+)
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key):
+    with pytest.raises(InvalidArgumentError) as caught:
+        OpenAIOptions(api_key=key)
+
+    assert "secret" not in str(caught.value)
+
+
 def test_the_key_is_in_no_repr():
     options = OpenAIOptions(api_key="a-key-nobody-may-see", base_url="http://user:pw@127.0.0.1/v1")
 

@@ -6,7 +6,7 @@ import enum
 import pytest
 from pydantic import BaseModel, Field
 
-from shared.errors import AIServiceError, InvalidArgumentError, UnsupportedCallableError
+from shared.errors import AIServiceError, InvalidArgumentError, UnsupportedCallableError, ValidationError
 from shared.integrations.openai import OpenAIClient, Tool, ToolCall
 
 
@@ -176,6 +176,18 @@ def test_a_model_that_never_stops_calling_is_stopped(client, fake):
 
     with pytest.raises(AIServiceError, match="after 3 rounds"):
         client.run_tools("weather?", [weather], max_rounds=3)
+
+
+@pytest.mark.parametrize("messages", [None, 7, [], [7]], ids=repr)
+def test_tools_are_run_for_messages_only(client, messages):
+    with pytest.raises(ValidationError):
+        client.run_tools(messages, [weather])
+
+
+@pytest.mark.parametrize("rounds", [0, True, "3"], ids=repr)
+def test_a_number_of_rounds_out_of_range_is_refused(client, rounds):
+    with pytest.raises(InvalidArgumentError):
+        client.run_tools("x", [weather], max_rounds=rounds)
 
 
 def test_what_a_tool_raises_leaves(client, fake):
