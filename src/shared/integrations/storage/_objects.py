@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import IO, Any, Final
 from urllib.parse import quote, unquote
 
-from shared.errors import ConfigurationError, SharedError
+from shared.errors import ConfigurationError, SharedError, ValidationError
 from shared.integrations.storage._content_type import OCTETS
 from shared.integrations.storage._errors import object_errors
 from shared.integrations.storage._model import OURS
@@ -150,9 +150,14 @@ class ObjectBackend(_Calls):
         """Begin to read."""
         import obstore
 
-        with self.errors(key):
-            result = obstore.get(self.store, key, options=_options(start, stop))
-            return ObjectReader(self, self.found(key, result), result)
+        try:
+            with self.errors(key):
+                result = obstore.get(self.store, key, options=_options(start, stop))
+                return ObjectReader(self, self.found(key, result), result)
+        except ValidationError:
+            if start or stop is None:
+                raise
+            return self.open(key, 0, None)  # an empty object has no first byte, so any range is outside of it
 
     def write(self, key: str, staged: Staged, attributes: Attributes, condition: Condition) -> Found:
         """Write all of it or nothing."""
@@ -229,9 +234,14 @@ class AsyncObjectBackend(_Calls):
         """Begin to read."""
         import obstore
 
-        with self.errors(key):
-            result = await obstore.get_async(self.store, key, options=_options(start, stop))
-            return AsyncObjectReader(self, self.found(key, result), result)
+        try:
+            with self.errors(key):
+                result = await obstore.get_async(self.store, key, options=_options(start, stop))
+                return AsyncObjectReader(self, self.found(key, result), result)
+        except ValidationError:
+            if start or stop is None:
+                raise
+            return await self.open(key, 0, None)  # as above
 
     async def write(self, key: str, staged: Staged, attributes: Attributes, condition: Condition) -> Found:
         """Write all of it or nothing."""

@@ -111,6 +111,12 @@ def test_a_range_is_read_without_the_rest(store):
     assert b"".join(store.read("a.txt", start=8, stop=100)) == b"89"
 
 
+def test_the_beginning_of_an_empty_object_is_empty(store):
+    store.put("a.txt", b"")
+
+    assert store.get("a.txt", stop=10) == b"" == b"".join(store.read("a.txt", stop=10))
+
+
 def test_a_range_behind_the_end_is_refused(store):
     store.put("a.txt", b"0123456789")
 
