@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from shared.feature_flags._assignments import FlagAssignments
 from shared.feature_flags._bucket import bounds_of, layer_bounds, place, split_units, unit_id
-from shared.feature_flags._conditions import build_condition
+from shared.feature_flags._conditions import build_condition, two_texts
 from shared.feature_flags._hashing import sha256
 from shared.feature_flags._model import Flag
 from shared.feature_flags._operators import Context, Test, getter
@@ -90,8 +90,9 @@ class RuleBuilder:
             decide = self._split(flag, rule, rule.split, made, miss)
         else:
             served = made.make(str(rule.serve), "TARGETING_MATCH", rule.id)
-            if when is not None and rule.schedule is None:
-                return lambda ctx: served if when(ctx) else miss
+            if rule.when is not None and when is not None and rule.schedule is None:
+                at_once = two_texts(rule.when, yes=served, no=miss)
+                return at_once or (lambda ctx: served if when(ctx) else miss)
             decide = lambda _: served  # noqa: E731
         if when is not None:
             decide = _when(when, decide, miss)

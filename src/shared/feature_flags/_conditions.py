@@ -1,14 +1,16 @@
 """Conditions as functions of the context, and the same step by step for explanations."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from shared.feature_flags._detail import TraceStep
 from shared.feature_flags._operators import Context, Test, build_test, getter, is_text_in, text_values
 from shared.feature_flags._rules import Condition
 from shared.security import is_secret_name
 
-__all__ = ["build_condition", "compile_segments", "trace_condition"]
+__all__ = ["build_condition", "compile_segments", "trace_condition", "two_texts"]
+
+A = TypeVar("A")
 
 _DEEPEST: Final = 40
 _SHOWN: Final = 60
@@ -33,25 +35,25 @@ def build_condition(
         return _negated(build_condition(condition.not_, segments, f"{where}.not", faults))
     word = "all" if condition.all is not None else "any"
     parts = condition.all if condition.all is not None else condition.any or ()
-    if word == "all" and len(parts) == 2 and (both := _two_texts(*parts)) is not None:
+    if (both := two_texts(condition, yes=True, no=False)) is not None:
         return both
     tests = [build_condition(part, segments, f"{where}.{word}.{n}", faults) for n, part in enumerate(parts)]
     return _all(tests) if word == "all" else _any(tests)
 
 
-def _two_texts(left: Condition, right: Condition) -> Test | None:
-    """Return two comparisons with texts, the commonest rule, as one function."""
-    one_of = text_values(left.attr, left.op, left.value)
-    other_of = text_values(right.attr, right.op, right.value)
-    if one_of is None or other_of is None:
+def two_texts(condition: Condition, yes: A, no: A) -> Callable[[Context], A] | None:
+    """Return two comparisons with texts, the commonest rule, as one function; None for others."""
+    parts = condition.all or ()
+    found = [text_values(part.attr, part.op, part.value) for part in parts]
+    if len(found) != 2 or found[0] is None or found[1] is None:
         return None
-    (first, ones), (second, others) = one_of, other_of
+    (first, ones), (second, others) = found[0], found[1]
 
-    def both(ctx: Context) -> bool:
+    def both(ctx: Context) -> A:
         one, other = ctx.get(first), ctx.get(second)
         if type(one) is str and type(other) is str:
-            return one in ones and other in others
-        return is_text_in(one, ones) and is_text_in(other, others)
+            return yes if one in ones and other in others else no
+        return yes if is_text_in(one, ones) and is_text_in(other, others) else no
 
     return both
 
