@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from shared.feature_flags.readers._growthbook_coerced import coerced_equality, coerced_operator
 from shared.feature_flags.readers._growthbook_values import (
     Members,
     deep_same,
@@ -64,10 +65,14 @@ class Conditions:
     Args:
         groups: Id → list of values, or a typed group.
         aliases: Name in the document → name in the contexts.
+        coerce: Whether values of different types are compared as JavaScript does.
     """
 
-    def __init__(self, groups: Mapping[str, Any], aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self, groups: Mapping[str, Any], aliases: Mapping[str, str], *, coerce: bool = False
+    ) -> None:
         self._groups = groups
+        self._coerce = coerce
         self._aliases = aliases
         self._compiled: dict[str, Node] = {}
 
@@ -104,7 +109,7 @@ class Conditions:
         if key == "$savedGroups":
             return _no
         get = path_getter(key, self._aliases)
-        if isinstance(value, str):
+        if isinstance(value, str) and not self._coerce:
             return lambda attributes, _visit: get(attributes) == value
         test = self._value(value)
         return lambda attributes, visit: test(get(attributes), visit)
@@ -155,7 +160,14 @@ class Conditions:
 
     def _value(self, value: Any, *, fold: bool = False) -> Node:
         """Return the test of a value: operators, or what it must be equal to."""
-        if isinstance(value, dict) and all(key.startswith("$") for key in value):
+        changed = coerced_equality(value, fold=fold) if self._coerce else None
+        if changed is not None:
+            return lambda found, _visit: changed(found)
+        if (
+            isinstance(value, dict)
+            and (value or not self._coerce)
+            and all(key.startswith("$") for key in value)
+        ):
             return _every([self._operator(name, wanted) for name, wanted in value.items()])
         if fold and isinstance(value, str):
             lower = value.lower()
@@ -171,7 +183,9 @@ class Conditions:
             return self._in_group(wanted, inside=name == "$inGroup")
         if name in _ON_CONDITION:
             return _no
-        test = _plain(name, wanted)
+        test = (coerced_operator(name, wanted) if self._coerce else None) or _plain(name, wanted)
+        if test is None and self._coerce:
+            return _no
         return _unknown if test is None else lambda found, _visit: test(found)
 
     def _nested(self, name: str, wanted: Any) -> Node:

@@ -133,6 +133,7 @@ def load(
     sticky: StickyBuckets | None = None,
     forced_variations: Mapping[str, int] | None = None,
     qa_mode: bool = False,
+    coerce: bool = False,
     aliases: Mapping[str, str] = ALIASES,
     events: Events | None = None,
 ) -> GrowthBookReader:
@@ -144,6 +145,9 @@ def load(
         sticky: Remembers the variation of each unit; without it sticky settings are ignored.
         forced_variations: Experiment → number of the variation that everybody gets.
         qa_mode: Whether nobody takes part in an experiment unless a variation is forced.
+        coerce: Whether conditions compare values of different types as the SDK for
+            JavaScript does (``"5"`` is 5, nothing is 0). By default values of different
+            types are neither equal nor ordered, as in the SDK for Python since 4.0.
         aliases: Name in the document → name in your contexts, for where they differ.
         events: Hears :class:`FlagExposed` once per unit, experiment, variation and phase;
             those of the current runtime when None.
@@ -162,7 +166,7 @@ def load(
         (False, True)
     """
     features, groups = checked(document)
-    conditions = Conditions(groups, aliases)
+    conditions = Conditions(groups, aliases, coerce=coerce)
     forced = dict(forced_variations or {})
     settings = Settings(aliases, conditions, sticky, forced, qa_mode)
     exposed = _Exposed(current().events if events is None else events)

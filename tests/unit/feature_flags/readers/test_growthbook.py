@@ -140,6 +140,59 @@ def test_the_edges_of_conditions(condition, attributes, expected):
     assert holds(condition, attributes) is expected
 
 
+# Expected: what the SDK 1.8 for JavaScript answers.
+@pytest.mark.parametrize(
+    ("condition", "found", "strict", "coerced"),
+    [
+        ({"x": "5"}, 5, False, True),
+        ({"x": "null"}, None, False, True),
+        ({"x": "a,b"}, ["a", "b"], False, True),
+        ({"x": 5}, "5", False, True),
+        ({"x": 0}, None, False, True),
+        ({"x": True}, "yes", False, True),
+        ({"x": True}, 0, False, False),
+        ({"x": False}, None, False, False),
+        ({"x": None}, None, True, True),
+        ({"x": {}}, {}, True, True),
+        ({"x": {}}, 1, True, False),
+        ({"x": {"$gt": 4}}, "5", False, True),
+        ({"x": {"$gt": 4}}, "five", False, False),
+        ({"x": {"$gte": 5}}, "5", False, True),
+        ({"x": {"$lt": 1}}, None, False, True),
+        ({"x": {"$lte": "b"}}, "b", True, True),
+        ({"x": {"$lt": "\uff5e"}}, "\U0001f600", True, True),
+        ({"x": {"$gt": "a"}}, float("nan"), False, False),
+        ({"x": {"$veq": "0"}}, None, False, True),
+        ({"x": {"$vne": "0"}}, None, True, False),
+        ({"x": {"$vlt": "1.2.3"}}, ["a"], False, True),
+        ({"x": {"$vlte": "1.2.3"}}, "1.2.3", True, True),
+        ({"x": {"$vgt": "1.2"}}, "1.10", True, True),
+        ({"x": {"$vgte": "1.2"}}, 1, False, False),
+        ({"x": {"$regex": "^5$"}}, 5, False, True),
+        ({"x": {"$regexi": "TRUE"}}, True, False, True),
+        ({"x": {"$regex": "("}}, 5, False, False),
+        ({"x": {"$alli": ["A"]}}, ["a"], True, True),
+        ({"x": {"$eq": "5"}}, 5, False, False),
+        ({"$not": {"x": {"$bogus": 1}}}, 1, False, True),
+    ],
+    ids=range(30),
+)
+def test_values_of_different_types_are_compared_when_it_is_asked_for(condition, found, strict, coerced):
+    attributes = {"x": found}
+
+    assert holds(condition, attributes) is strict
+    assert Conditions({}, {}, coerce=True).test(condition)(attributes) is coerced
+
+
+def test_a_reader_compares_values_of_different_types_when_it_is_asked_for():
+    features = rules({"condition": {"age": {"$gt": 17}}, "force": True})
+
+    assert [load(features, coerce=coerce).is_enabled("f", {"age": "18"}) for coerce in (False, True)] == [
+        False,
+        True,
+    ]
+
+
 def test_groups_that_refer_to_each_other_without_end_do_not_hold():
     groups = {
         f"g{n}": {"type": "condition", "condition": {"$and": [{"$savedGroup": {"id": f"g{n + 1}"}}] * 2}}
