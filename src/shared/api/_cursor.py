@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,23 +22,16 @@ class _OwnSigner:
 
     def __init__(self, runtime: Runtime) -> None:
         from shared.config import get_settings
-        from shared.constants import Environment
         from shared.runtime import use
         from shared.security import Signer
 
         with use(runtime):
-            settings = get_settings()
-        security = settings.security
-        keys: Any = [
-            security.CURSOR_SECRET_KEY or security.JWT_SECRET_KEY,
-            *security.CURSOR_PREVIOUS_SECRET_KEYS,
-        ]
-        if keys[0] is None:
-            if settings.app.ENVIRONMENT not in (Environment.DEVELOPMENT, Environment.TESTING):
-                raise ConfigurationError(
-                    "cursors of pages are signed: set CURSOR_SECRET_KEY or JWT_SECRET_KEY"
-                )
-            keys[0] = secrets.token_bytes(32)
+            security = get_settings().security
+        # Development and testing have keys of their own for each process.
+        key = security.CURSOR_SECRET_KEY or security.JWT_SECRET_KEY
+        if key is None:
+            raise ConfigurationError("cursors of pages are signed: set CURSOR_SECRET_KEY or JWT_SECRET_KEY")
+        keys: list[Any] = [key, *security.CURSOR_PREVIOUS_SECRET_KEYS]
         self.signer = Signer(keys, purpose=_PURPOSE)
 
 
@@ -47,7 +39,7 @@ def cursor_signer() -> "Signer":
     """Return what signs the cursors of the current runtime.
 
     Raises:
-        ConfigurationError: The settings have no key, and no environment that may do without.
+        ConfigurationError: The settings have no key.
     """
     return current().get(_OwnSigner, _OwnSigner).signer
 

@@ -89,14 +89,15 @@ class _Downgrading:
         iterator = iter(answer)
         try:
             first = next(iterator, None)  # a generator starts its answer with its first chunk
-            if self._held is None:
+            held = self._held
+            if held is None:
                 return _Rest(first, iterator, answer)
             self._read(first, iterator)
         except BaseException:
             _close(answer)
             raise
         _close(answer)
-        return self._let_go(environ["REQUEST_METHOD"])
+        return self._let_go(*held, environ["REQUEST_METHOD"])
 
     def _read(self, first: bytes | None, iterator: Iterator[bytes]) -> None:
         size = sum(map(len, self._chunks))
@@ -107,10 +108,7 @@ class _Downgrading:
                 raise too_large(self._max_bytes)
             first = next(iterator, None)
 
-    def _let_go(self, method: str) -> Iterable[bytes]:
-        if self._held is None:
-            raise RuntimeError("the application returned without calling start_response")
-        status, headers = self._held
+    def _let_go(self, status: str, headers: list[tuple[str, str]], method: str) -> Iterable[bytes]:
         body = b"".join(self._chunks)
         if body:
             body = dumps(downgraded(self._spoken, json.loads(body)))
