@@ -124,7 +124,9 @@ class PaymentWork:
         found = self._by(session, update.provider, provider_id=update.provider_id, lock=True)
         if found is None and update.reference is not None:
             found = self._by(session, update.provider, reference=update.reference, lock=True)
-            if found is not None and None not in (found.provider_id, update.provider_id):
+            # Linked meanwhile to this very payment, it is the one that is meant.
+            known = None if found is None else found.provider_id
+            if None not in (known, update.provider_id) and known != update.provider_id:
                 msg = "two payments of the supplier name the same reference"
                 raise ConflictError(msg, details={"field": "reference"})
         return found
