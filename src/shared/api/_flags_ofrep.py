@@ -12,7 +12,7 @@ from shared.api._conditional import NotModified, check_preconditions, entity_tag
 from shared.api._errors import Reply
 from shared.api._json import dumps
 from shared.context import get_principal
-from shared.errors import FlagUnavailableError, InvalidArgumentError, SharedError
+from shared.errors import InvalidArgumentError, SharedError
 
 if TYPE_CHECKING:
     from shared.auth import Requirement
@@ -182,13 +182,7 @@ class OfrepEndpoint:
         flags = self._flags
         snapshot = flags.snapshot
         wanted = [key for key in snapshot if self._shows(snapshot.flag(key))]
-        found: list[dict[str, Any]] = []
-        for key in wanted:
-            try:
-                found.append(_answer(flags.explain(key, context).detail))
-            except FlagUnavailableError:
-                found.append(_failure(key))
-        return found
+        return [_answer(detail) for detail in flags.details(context, keys=wanted).values()]
 
     def _shows(self, flag: "Flag | None") -> bool:
         return flag is not None and self._is_visible(flag)

@@ -1,7 +1,7 @@
 """From a key and a context to an outcome, here and now: blocks, sources, exposures, unknown keys."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from shared.context import current_context
@@ -109,6 +109,33 @@ class Engine:
                 found[key] = told.value
         if block is not None:
             found |= {key: outcome.copy_of_value() for key, outcome in block.overrides.items()}
+        return found
+
+    def details(self, context: Any, keys: Iterable[str]) -> dict[str, Detail]:
+        """Return the answers of *keys* that a document or a source holds, for one context; not counted."""
+        watch = self.watch
+        if watch is not None:
+            watch()
+        block = block_of(self.counters)
+        snapshot = self.snapshot if block is None or block.snapshot is None else block.snapshot
+        overrides = {} if block is None else block.overrides
+        ctx = self.attributes(context, block)
+        found: dict[str, Detail] = {}
+        for key in keys:
+            outcome = overrides.get(key)
+            if outcome is None and key in self.local:
+                told = self.foreign(key, context)
+                if told is not None:
+                    found[key] = told
+                    continue
+            entry = snapshot.entries.get(key)
+            if outcome is None and entry is not None:
+                try:
+                    outcome = entry.static or evaluate(entry, ctx)
+                except FlagUnavailableError:
+                    outcome = entry.error
+            if outcome is not None:
+                found[key] = outcome.copy_of_detail()
         return found
 
     def outcome(self, key: str, context: Any) -> Outcome | None:

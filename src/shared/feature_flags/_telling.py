@@ -1,9 +1,10 @@
 """What flags tell and are told: use, exposures, events of users, changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from shared.feature_flags._bucket import unit_id
+from shared.feature_flags._detail import Detail
 from shared.feature_flags._engine import Engine
 from shared.feature_flags._events import FlagsChanged, FlagTracked
 from shared.feature_flags._scope import block_of
@@ -27,6 +28,19 @@ class Telling:
     events: Events
     _engine: Engine
     _stops: list[Callable[[], object]]
+
+    def details(self, context: Any = None, *, keys: Iterable[str] | None = None) -> dict[str, Detail]:
+        """Return the answer of every flag, or of *keys*, for one context; not counted as evaluations.
+
+        A required flag that cannot be evaluated has its ``error_code``; a key nobody knows is
+        left out.
+
+        Example:
+            >>> from shared.feature_flags import Flags
+            >>> Flags({"beta": True, "menu": False}).details(keys=["beta"])["beta"].reason
+            'STATIC'
+        """
+        return self._engine.details(context, self._engine.snapshot if keys is None else keys)
 
     def usage(self) -> list[FlagUse]:
         """Return how often each flag yielded what in this process, since it began.
