@@ -137,16 +137,18 @@ class Flags(Scoping, Telling, Refreshing):
         outcome: Outcome | None = None
         if entry is not None:
             outcome = entry.static
-            if outcome is None:
-                if type(context) is dict and (block is None or block.context is None):
-                    try:
-                        outcome = entry.decide(context)
-                        if outcome.split is not None and self._hears(FlagExposed):
-                            self._engine.exposures.note(outcome, context)
-                    except Exception:  # noqa: BLE001 - tried again with care, below
-                        outcome = None
-                elif context is None and block is not None:
-                    outcome = self._engine.remembered(entry, key, block)
+            if outcome is not None:
+                outcome.tick()
+                return outcome.is_on
+            if type(context) is dict and (block is None or block.context is None):
+                try:
+                    outcome = entry.decide(context)
+                    if outcome.split is not None and self._hears(FlagExposed):
+                        self._engine.exposures.note(outcome, context)
+                except Exception:  # noqa: BLE001 - tried again with care, below
+                    outcome = None
+            elif context is None and block is not None:
+                outcome = self._engine.remembered(entry, key, block)
         if outcome is None:
             outcome = self._engine.outcome(key, context)
         if outcome is None:

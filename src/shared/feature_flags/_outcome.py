@@ -16,7 +16,7 @@ __all__ = ["Decide", "Entry", "Outcome", "Outcomes"]
 class Outcome:
     """One value, with its reason and its counter. Immutable."""
 
-    __slots__ = ("detail", "enabled", "is_fresh", "split", "tick", "value", "variant")
+    __slots__ = ("detail", "enabled", "is_fresh", "is_on", "split", "tick", "value", "variant")
 
     def __init__(self, detail: Detail, tick: Tick, split: Split | None = None) -> None:
         self.detail = detail
@@ -26,6 +26,7 @@ class Outcome:
         self.value: Any = detail.value
         # What is_enabled answers; None where the value is no boolean.
         self.enabled: bool | None = detail.value if type(detail.value) is bool else None
+        self.is_on: bool = detail.value is True
         self.is_fresh: bool = isinstance(detail.value, (dict, list))
 
     def copy_of_value(self) -> Any:
