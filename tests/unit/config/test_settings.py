@@ -11,7 +11,7 @@ from shared.constants import Environment
 from shared.errors import ConfigurationError
 from tests.unit.config._helpers import PRODUCTION, STRONG, load, problems, refusal
 
-SECTIONS = "app database redis cache ai agent stripe email gcp aws storage security api logging monitoring resilience flags jobs"
+SECTIONS = "app database redis cache ai agent stripe shopify email gcp aws storage security api logging monitoring resilience flags jobs"
 
 
 @pytest.mark.parametrize(
