@@ -312,8 +312,10 @@ def test_a_change_that_others_keep_overtaking_is_a_conflict(keys, store, monkeyp
 
 @pytest.mark.parametrize("call", ["get", "revoke", "rotate"])
 def test_an_unknown_id_is_not_found(keys, call):
-    with pytest.raises(ResourceNotFoundError, match="API key not found"):
+    with pytest.raises(ResourceNotFoundError, match="API key not found") as caught:
         getattr(keys, call)("nobody")
+
+    assert caught.value.details["id"] == "nobody"
 
 
 # --- last use -------------------------------------------------------------------------------------

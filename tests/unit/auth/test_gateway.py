@@ -236,6 +236,14 @@ def test_a_jwt_without_method_path_or_id_is_refused(gateway, missing):
         gateway((), verify={"jwt": claims}.get)(request("jwt"))
 
 
+@pytest.mark.parametrize("token_id", ["", "x" * 256, 7, None])
+def test_a_jwt_whose_id_is_no_short_text_is_refused(gateway, token_id):
+    ask = gateway((), verify={"jwt": {**CLAIMS, "jti": token_id}}.get)
+
+    with pytest.raises(AuthenticationError, match="has no id"):
+        ask(request("jwt"))
+
+
 def test_a_jwt_may_be_verified_by_awaiting(clock):
     async def averify(token):
         return CLAIMS if token == "jwt" else None

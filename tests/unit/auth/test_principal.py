@@ -118,6 +118,13 @@ def test_neither_address_nor_claims_are_in_repr_or_dict():
     assert "u-1" in shown
 
 
+def test_a_principal_shows_what_it_acts_with():
+    principal = Principal(user_id="u-1", roles=["b", "a"], tenant="acme", method="session")
+
+    assert principal.to_dict()["tenant"] == "acme"
+    assert all(text in repr(principal) for text in ("u-1", "acme", "session"))
+
+
 def test_two_principals_with_the_same_facts_are_equal():
     assert Principal(user_id="u", roles=["a"]) == Principal(user_id="u", roles={"a"})
     assert len({Principal(user_id="u"), Principal(user_id="u", claims={"x": [1]})}) == 1

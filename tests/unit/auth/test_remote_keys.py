@@ -69,6 +69,16 @@ def keys(issuer, mono):
     return RemoteKeys(URL, fetch=issuer, monotonic=mono)
 
 
+async def test_a_known_key_is_prepared_without_another_fetch(keys, issuer, mono):
+    await keys.aprepare("a")
+    mono.now += 60  # longer than the cooldown, shorter than the age
+    await keys.aprepare("a")
+    known = issuer.calls
+    await keys.aprepare("b")
+
+    assert (known, issuer.calls) == (1, 2)
+
+
 def test_keys_are_fetched_once_and_verify(keys, issuer):
     for _ in range(5):
         assert verify_compact(issuer.token(), keys) == b"{}"

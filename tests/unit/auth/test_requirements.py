@@ -511,6 +511,9 @@ def test_authorizing_returns_the_principal_or_raises_and_tells(denials):
         assert is_allowed("orders:read", Order())
         with pytest.raises(AuthorizationError):
             authorize("orders:write", Order())
+    with acting(Principal(user_id="u-9", tenant="acme")):
+        assert is_allowed("orders:read", Order(), owner="customer_id")
+        assert not is_allowed("orders:read", Order())
     with pytest.raises(AuthenticationError):
         authorize("orders:read")
 

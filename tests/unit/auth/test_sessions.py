@@ -149,6 +149,25 @@ def test_rotating_gives_a_new_cookie_with_the_same_content_and_end(sessions, clo
     assert after.id != before.id
 
 
+def test_a_session_that_is_rotated_takes_over_the_whole_identity(sessions):
+    old, _ = begin(sessions)
+    identity = Principal(
+        user_id="u-1", email="new@example.com", roles=["root"], permissions=["x:y"], tenant="other"
+    )
+
+    token, _ = sessions.rotate(old, principal=identity)
+
+    session = sessions.load(token.get_secret_value())
+    who = session.principal()
+    assert (who.email, who.roles, who.permissions, who.tenant) == (
+        "new@example.com",
+        {"root"},
+        {"x:y"},
+        "other",
+    )
+    assert sessions.save(sessions.save(session, {"a": 1}), {"a": 2}).data == {"a": 2}
+
+
 def test_a_session_is_not_rotated_to_another_user_nor_after_its_end(sessions):
     token, _ = begin(sessions)
     sessions.end(token)

@@ -314,7 +314,7 @@ def test_from_text_reads_a_ring():
     ids=["nothing", "comma", "bare", "second bare", "same id twice", "no key", "no base64", "no id"],
 )
 def test_from_text_refuses_what_it_cannot_read_and_does_not_show_it(text):
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError, match="key") as caught:
         EncryptionKeys.from_text(text)
 
     assert OLD not in str(caught.value)
@@ -382,6 +382,12 @@ def test_blind_index_normalizes_text_first():
 
     assert blind_index("STRASSE", KEYS, **ask) == blind_index("straße", KEYS, **ask)
     assert blind_index(b"A", KEYS, **ask) != blind_index(b"a", KEYS, **ask)
+
+
+def test_blind_index_candidates_are_normalized_like_the_index():
+    ask = {"purpose": "p", "normalize": str.casefold}
+
+    assert blind_index_candidates("STRASSE", KEYS, **ask)[0] == blind_index("straße", KEYS, **ask)
 
 
 @pytest.mark.parametrize("size", [8, 16, 32])
