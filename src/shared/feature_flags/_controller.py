@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import ConflictError, InvalidArgumentError, SharedError
+from shared.feature_flags._fork_gate import ForkGate
 from shared.feature_flags._guardrail import GuardrailVerdict, judge_guardrails
 from shared.feature_flags._model import Flag, FlagDocument
 from shared.feature_flags._outcomes import MetricSource, VariantSample
@@ -127,6 +128,7 @@ class RolloutController:
         self._windows: dict[str, _Window] = {}
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._gate = ForkGate()
         after_fork_in_child(self)
 
     # -- one look --------------------------------------------------------------------------
@@ -143,14 +145,16 @@ class RolloutController:
         if self._leader is not None and not self._leader.acquire():
             self._windows.clear()
             return []
-        document = self._store.load()
+        with self._gate:
+            document = self._store.load()
         active = [key for key, flag in document.flags.items() if flag.ramp and flag.ramp.state.is_active]
         self._windows = {key: window for key, window in self._windows.items() if key in active}
         decided = [self._decide(key) for key in active]
         return [each for each in decided if each is not None]
 
     def _decide(self, key: str) -> RolloutDecided | None:
-        document = self._store.load()
+        with self._gate:
+            document = self._store.load()
         flag = document.flags.get(key)
         if flag is None or flag.ramp is None or not flag.ramp.state.is_active or not flag.enabled:
             return None
@@ -193,9 +197,10 @@ class RolloutController:
         changes = FlagChanges({flag.key: flag.evolve(rollout=after.percent, ramp=ramp)})
         actor = GUARDRAIL if broke else SCHEDULE
         try:
-            revision = self._store.apply(
-                changes, expected=document.revision, actor=actor, reason=after.reason
-            )
+            with self._gate:
+                revision = self._store.apply(
+                    changes, expected=document.revision, actor=actor, reason=after.reason
+                )
         except ConflictError:  # somebody else wrote: looked at anew the next time
             return None
         self._windows.pop(flag.key, None)

@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.feature_flags._fork_gate import ForkGate
 from shared.feature_flags._hints import SLICE, Hints, quietly_close
 
 if TYPE_CHECKING:
@@ -21,16 +22,18 @@ class _DatabaseHints(Hints):
         self._database = database
         self._channel = channel
         self._payload = payload
+        self._gate = ForkGate()
 
     def _begin(self) -> Any:
-        pooled = self._database.engine.raw_connection()
-        pooled.detach()
-        try:
-            self._prepare(pooled.dbapi_connection)
-        except BaseException:
-            quietly_close(pooled)
-            raise
-        return pooled  # closes the connection when it is forgotten
+        with self._gate:
+            pooled = self._database.engine.raw_connection()
+            pooled.detach()
+            try:
+                self._prepare(pooled.dbapi_connection)
+            except BaseException:
+                quietly_close(pooled)
+                raise
+            return pooled  # closes the connection when it is forgotten
 
     def _prepare(self, connection: Any) -> None:
         raise NotImplementedError
@@ -64,7 +67,8 @@ class SQLiteHints(_DatabaseHints):
     def _listen(self, connection: Any, timeout: float) -> bool:
         until = time.monotonic() + timeout
         while not self._closed:
-            found = _version(connection.dbapi_connection)
+            with self._gate:
+                found = _version(connection.dbapi_connection)
             if found != self._version:
                 self._version = found
                 return True

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from shared.errors import ConfigurationError, InvalidArgumentError, SharedError
 from shared.feature_flags._events import FlagStoreFailed
+from shared.feature_flags._fork_gate import ForkGate
 from shared.feature_flags._last_known_good import LastKnownGood
 from shared.feature_flags._model import FlagDocument
 from shared.feature_flags._store import FlagStore
@@ -139,6 +140,7 @@ class FlagRefresher:
         self._cause: Literal["unavailable", "refused", "empty"] | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._gate = ForkGate()
         self._looking = threading.Lock()
         self._looker: int | None = None
         after_fork_in_child(self)
@@ -249,13 +251,15 @@ class FlagRefresher:
     def _look(self) -> bool:
         self._looker, self._began = threading.get_ident(), True
         try:
-            revision = self.store.revision()
+            with self._gate:
+                revision = self.store.revision()
             if revision == self._revision and self._source == "store":
                 self._confirm()
                 return False
             if revision == self._refused:
                 return False
-            document = self.store.load()
+            with self._gate:
+                document = self.store.load()
         except ConfigurationError as exc:
             return self._fail(exc, "refused")
         except Exception as exc:  # noqa: BLE001 - evaluation goes on whatever a store does
@@ -313,7 +317,8 @@ class FlagRefresher:
         """Put *document* in force, with who changed it last and why."""
         actor = reason = None
         with contextlib.suppress(Exception):  # nice to know, and no more
-            newest = self.store.history(limit=1)
+            with self._gate:
+                newest = self.store.history(limit=1)
             if newest and self._revision is not None:
                 actor, reason = newest[0].actor, newest[0].reason
         self._install(document, state=state, actor=actor, reason=reason)
