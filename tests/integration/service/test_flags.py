@@ -138,8 +138,9 @@ def test_a_service_without_flags_does_not_load_the_room():
         "app.test_client().get('/live')\n"
         "print('shared.feature_flags' in sys.modules)\n"
     )
+    environment = {**os.environ, "ENV_FILE": "off", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
     )
 
     assert done.stdout.splitlines()[-1] == "False"

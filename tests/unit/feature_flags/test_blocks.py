@@ -1,8 +1,10 @@
 """Scopes and overrides: what holds in a block, a task, a thread, a fork."""
 
 import asyncio
+import contextvars
 import os
 import threading
+import warnings
 
 import pytest
 
@@ -251,8 +253,6 @@ def test_a_generator_closed_elsewhere_leaves_no_override_behind():
         assert next(generator) is True
         return generator
 
-    import contextvars
-
     generator = contextvars.copy_context().run(run)
     generator.close()
 
@@ -338,7 +338,9 @@ def test_a_forked_child_evaluates_and_hears_of_changes():
     with Flags([Flag("x")], store=store, refresh_seconds=0.05) as flags:
         assert flags.is_enabled("x") is False
         read, write = os.pipe()
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # there are threads: that is the point
+            child = os.fork()
         if child == 0:
             answer = b"?"
             try:
