@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import boto3
@@ -70,23 +71,31 @@ def nowhere(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def server():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    noise = logging.getLogger("werkzeug")
+    level = noise.level
+    noise.setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
     secrets = boto3.client("secretsmanager", endpoint_url=url, **KEYS)
+    for name in ("orders/prod", "orders/odd"):  # what a server keeps belongs to the process
+        with suppress(ClientError):
+            secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     secrets.create_secret(
         Name="orders/prod", SecretString=json.dumps({"DB_POOL_SIZE": "7", "JWT_SECRET_KEY": "s" * 40})
     )
     secrets.create_secret(Name="orders/odd", SecretString="not json")
     parameters = boto3.client("ssm", endpoint_url=url, **KEYS)
-    parameters.put_parameter(Name="/orders/prod/DB_POOL_SIZE", Value="7", Type="String")
-    parameters.put_parameter(Name="/orders/prod/JWT_SECRET_KEY", Value="s" * 40, Type="SecureString")
+    parameters.put_parameter(Name="/orders/prod/DB_POOL_SIZE", Value="7", Type="String", Overwrite=True)
+    parameters.put_parameter(
+        Name="/orders/prod/JWT_SECRET_KEY", Value="s" * 40, Type="SecureString", Overwrite=True
+    )
     secrets.close()
     parameters.close()
     yield url
     server.stop()
+    noise.setLevel(level)
 
 
 CREDENTIALS = {

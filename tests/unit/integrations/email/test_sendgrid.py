@@ -154,7 +154,7 @@ def test_a_slow_supplier_is_unknown(supplier, send):
     supplier.will(FakeAnswer(202, b"", delay=30))
 
     with pytest.raises(EmailError, match="may have been taken over"):
-        send(supplier, timeout=0.3)
+        send(supplier, timeout=1.5)
 
 
 def test_a_supplier_that_cannot_be_reached_was_sent_nothing(supplier, send, once):
