@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-EXAMPLES = 5
+EXAMPLES = 3
 WEBHOOKS = "a secret of the payment supplier, long enough"
 ENVIRONMENT = {
     "ENVIRONMENT": "testing",
