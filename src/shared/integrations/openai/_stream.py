@@ -31,11 +31,11 @@ class Opened:
     __slots__ = ("breaker", "limit", "permit", "record", "response")
 
     def __init__(self, response: Any, record: CallRecord, breaker: Any, permit: Any, limit: float) -> None:
-        self.response = response
-        self.record = record
-        self.breaker = breaker
-        self.permit = permit
-        self.limit = limit
+        self.response: Any = response
+        self.record: CallRecord = record
+        self.breaker: Any = breaker
+        self.permit: Any = permit
+        self.limit: float = limit
 
 
 class _Parts:

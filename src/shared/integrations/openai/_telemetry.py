@@ -62,9 +62,9 @@ class CallRecord:
     def __init__(
         self, operation: str, model: str, user_id: str | None, attributes: dict[str, Any], clock: float
     ) -> None:
-        self.operation = operation
-        self.model = model
-        self.user_id = user_id
+        self.operation: str = operation
+        self.model: str = model
+        self.user_id: str | None = user_id
         self.usage: TokenUsage = TokenUsage()
         self.cost: float = 0.0
         self.seconds: float = 0.0

@@ -27,12 +27,12 @@ class Staged:
     def __init__(  # noqa: PLR0917 - made in one place
         self, data: bytes | None, file: IO[bytes] | None, size: int, plain_size: int, sha256: str, head: bytes
     ) -> None:
-        self.data = data
-        self.file = file
-        self.size = size
-        self.plain_size = plain_size
-        self.sha256 = sha256
-        self.head = head
+        self.data: bytes | None = data
+        self.file: IO[bytes] | None = file
+        self.size: int = size
+        self.plain_size: int = plain_size
+        self.sha256: str = sha256
+        self.head: bytes = head
         self._map: mmap.mmap | None = None
 
     def buffer(self) -> Any:
