@@ -243,7 +243,8 @@ class Worker:
     @contextmanager
     def _counted(self, name: str) -> Iterator[None]:
         """Count the block as one run of the job *name*, where metrics are on."""
-        metrics = self._service.runtime.find(Metrics)
+        service = self._service
+        metrics = None if "metrics" in service.without else service.runtime.find(Metrics)
         if metrics is None:
             yield
             return

@@ -155,6 +155,7 @@ def test_a_part_that_fails_says_so_and_the_others_are_there(runtime):
 
 def test_the_signal_appends_a_report_to_a_private_file(runtime, tmp_path):
     path = tmp_path / "report.txt"
+    before = signal.signal(signal.SIGUSR2, signal.SIG_DFL)
     reports = ReportOnSignal(RuntimeReport(runtime), path=path)
     reports.install()
     reports.install()
@@ -164,9 +165,10 @@ def test_the_signal_appends_a_report_to_a_private_file(runtime, tmp_path):
             assert until(lambda wanted=count: reports_in(path) == wanted)
     finally:
         reports.uninstall()
+        after = signal.signal(signal.SIGUSR2, before)
 
     assert path.stat().st_mode & 0o777 == 0o600
-    assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+    assert after is signal.SIG_DFL
 
 
 def test_who_handled_the_signal_before_still_gets_it(runtime, tmp_path):
