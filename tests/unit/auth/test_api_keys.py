@@ -18,7 +18,7 @@ from shared.auth import (
     MemoryRecordStore,
     PlainRequest,
 )
-from shared.auth._api_key_format import parse_key, with_check
+from shared.auth._api_key_format import KeyParts, parse_key, peppers_of, with_check
 from shared.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -481,3 +481,23 @@ def test_no_header_makes_the_check_raise_anything_else(value):
 
 def test_a_key_shows_no_more_than_its_owner_may_see():
     assert ApiKey("k-1", "billing").principal().claims == {}
+
+
+def test_the_hash_of_a_key_is_the_same_for_ever():
+    # Keys that are out are known by it alone.
+    pepper = peppers_of("p" * 32)[0]
+
+    assert pepper.id == "4f87e0e6"
+    assert pepper.digest(KeyParts("a" * 12, "b" * 43)) == (
+        "e2686f2f50f991739d4fb9a5669ab2f4b88a8d1307ce5518e59f6b2b615a4985"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "sk_live_" + "a" * 12 + "_" + "!" * 49], ids=["empty", "word", "letters"]
+)
+def test_what_is_no_key_is_refused_with_the_scheme_to_use(text):
+    with pytest.raises(AuthenticationError) as caught:
+        parse_key(text, "sk_live")
+
+    assert caught.value.headers["WWW-Authenticate"].startswith("ApiKey")

@@ -213,3 +213,13 @@ def test_cookies_are_found_in_several_headers_and_bounded():
     assert request.cookies("a") == ("1", "3")
     assert request.cookies("broken") == ()
     assert PlainRequest("GET", "/", [("Cookie", "a=1; " + "x" * 20_000)]).cookies("a") == ()
+
+
+def test_the_value_of_a_cookie_may_hold_an_equals_sign():
+    request = PlainRequest("GET", "/", [("Cookie", "session=YWJj=; theme=a=b=c; flag")])
+
+    assert (request.cookies("session"), request.cookies("theme"), request.cookies("flag=")) == (
+        ("YWJj=",),
+        ("a=b=c",),
+        (),
+    )

@@ -518,3 +518,23 @@ def test_keys_are_equal_when_everything_is():
         assert found != other
     assert key("HS256") == Key.from_jwk(key("HS256").to_jwk(private=True))
     assert key("HS256") != Key.generate("HS256", kid="k1")
+
+
+def test_the_id_of_a_secret_is_the_same_for_ever():
+    # Tokens that are out name it: another derivation would refuse them all.
+    assert (
+        Key.from_secret("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH", "HS256").kid
+        == "hekCEeGnSiCwFD6WnYQD0w"
+    )
+
+
+def test_an_id_that_is_given_with_a_pem_is_the_key_s():
+    pem = private_pem(ed25519())
+
+    assert Key.from_pem(pem, "EdDSA", kid="2026").kid == "2026"
+
+
+def ed25519():
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.generate()

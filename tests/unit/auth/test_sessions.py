@@ -353,6 +353,10 @@ def test_the_cookie_is_hardened():
     assert "Domain" not in header
 
 
+def test_the_cookie_may_be_kept_from_every_other_site():
+    assert "SameSite=Strict" in SessionCookie(same_site="Strict").header("T").split("; ")
+
+
 def test_the_cookie_of_development_may_go_over_http():
     cookie = SessionCookie(name="session", insecure=True)
 
