@@ -232,6 +232,15 @@ def test_synchronous_code_has_no_loop_to_watch():
 # --- the report --------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def signal_of_nobody():
+    """SIGUSR2 as it is at the start of a process: an application of another test may still answer it."""
+    before = signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.usefixtures("signal_of_nobody")
 def test_sigusr2_writes_a_report_without_secrets(capfd):
     settings = Settings(ENVIRONMENT="testing", JWT_SECRET_KEY="hunter2-hunter2-hunter2-hunter2-hunter2")
     with worker("billing", settings, without=["logging"]):
