@@ -1,5 +1,6 @@
 """One rule as a function from the context to an outcome, or None where it does not decide."""
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, TypeAlias
@@ -14,6 +15,8 @@ from shared.feature_flags._outcome import Outcome, Outcomes
 from shared.feature_flags._rules import COVERAGE_PARTS, Rule, Schedule, Split
 
 __all__ = ["ROLLOUT", "RuleBuilder", "all_rules", "salt_of", "unit_finder"]
+
+_log: Final = logging.getLogger("shared.feature_flags")
 
 ROLLOUT: Final = "rollout"  # id of the rule that the field of this name stands for
 
@@ -199,6 +202,7 @@ def _sticky(
         try:
             kept = assignments.get(key, rule_id, split.phase, unit)
         except Exception:  # noqa: BLE001 - the store is the service's own
+            _log.debug("flag %r: what a unit got first could not be read", key, exc_info=True)
             return choose(unit)
         if kept in split.weights:
             return kept

@@ -378,4 +378,5 @@ def _hinted(store: FlagStore, timeout: float) -> bool:
     try:
         return store.wait_hint(timeout)
     except Exception:  # noqa: BLE001 - without hints the interval is what counts
+        _log.debug("%s gives no hints: changes are seen at the interval", store.shown, exc_info=True)
         return False

@@ -90,7 +90,15 @@ def test_uninstall_leaves_nothing_behind(make_app):
 
 
 def test_uninstall_of_a_bare_application_does_nothing(make_app):
-    uninstall(make_app())
+    app = make_app()
+    before = ApiClient(app).get("/nowhere")
+
+    uninstall(app)
+
+    after = ApiClient(app).get("/nowhere")
+    assert (after.status, after.body) == (404, before.body)
+    with pytest.raises(ConfigurationError, match="nothing is installed"):
+        installed(app)
 
 
 def test_install_works_again_after_uninstall(make_app, shared_client):

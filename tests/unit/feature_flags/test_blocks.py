@@ -332,7 +332,6 @@ def test_counting_loses_nothing_between_threads():
     assert flags.usage()[0].count == 20_000
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_evaluates_and_hears_of_changes():
     store = MemoryFlagStore()
     with Flags([Flag("x")], store=store, refresh_seconds=0.05) as flags:
